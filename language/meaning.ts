@@ -1,0 +1,327 @@
+/**
+ * What a model means: its initial states, which actions are enabled in a state, and the next state of an action. States are
+ * frozen; a step is made on an immer draft, so that unchanged parts are shared and a step's changes are known as patches.
+ */
+import { createDraft, enablePatches, finishDraft, type Patch } from 'immer';
+import type { DecisionDefinition, Named } from './definition.ts';
+import { ModelError, type Place, suggest } from './errors.ts';
+import { type ActionData, bindAll, type Bound, type Instance, instantiate, type Rule, type State } from './instance.ts';
+import { isModel, type ActionOf, type Model, type StateOf } from './model.ts';
+import { withoutClockOrChance } from './purity.ts';
+
+enablePatches();
+
+type Run = (s: unknown, p: unknown, me: unknown) => unknown;
+type Table = Record<string | number, unknown>;
+
+/** A model at a size; a bare model means its size `ci`. */
+export type At<M extends Model> = M | Instance<M>;
+
+function instanceOf<M extends Model>(at: At<M>): Instance<M> {
+  return isModel(at) ? instantiate(at) : (at as Instance<M>);
+}
+
+/** One step: the next state, frozen, and what changed, as immer patches relative to the state before. */
+export interface Step<S> {
+  readonly state: S;
+  readonly patches: readonly Patch[];
+}
+
+/** All initial states, without repetition. */
+export function initialStates<M extends Model>(at: At<M>): readonly StateOf<M>[] {
+  const instance = instanceOf(at);
+  const { initial, domain } = instance;
+  const choices: readonly (readonly [Run | undefined, Run | undefined, unknown])[] =
+    initial === undefined
+      ? [[undefined, undefined, {}]]
+      : typeof initial === 'function'
+        ? [[undefined, initial as unknown as Run, {}]]
+        : bindAll(initial.choose, instance.sizes, { part: 'initial' }).map((p) => [
+            initial.when as unknown as Run | undefined,
+            initial.then as unknown as Run,
+            p,
+          ]);
+  const found = new Map<string, State>();
+  withoutClockOrChance(() => {
+    for (const [when, then, p] of choices) {
+      const place = { model: instance.model.name, part: 'initial' };
+      if (when !== undefined && !truth(when, [domain.initial, p, undefined], place)) continue;
+      const [state] = drafted(domain.initial, (draft) => {
+        if (then !== undefined) call(then, [draft, p, undefined], place);
+        enterProcedures(instance, draft, place);
+        return true;
+      }) as [State];
+      refuseMisfit(instance, state, domain.initial, place);
+      found.set(domain.key(state), state);
+    }
+  });
+  if (found.size === 0) throw new ModelError('there is no initial state', { model: instance.model.name });
+  return [...found.values()] as unknown as readonly StateOf<M>[];
+}
+
+function enterProcedures(instance: Instance, draft: Table, place: Place): void {
+  for (const { definition, entry, instances } of instance.procedures) {
+    for (let i = 0; i < instances; i++) {
+      const single = definition.instance === undefined;
+      const me = (single ? draft[definition.name] : (draft[definition.name] as Table)[i]) as Table;
+      const p = definition.instance === undefined ? {} : { [definition.instance.name]: i };
+      me['at'] = entry(decider(draft, p, me, { ...place, action: definition.name }));
+    }
+  }
+}
+
+/** The actions that are enabled in a state, in the order of their declaration. */
+export function enabled<M extends Model>(at: At<M>, state: StateOf<M>): readonly ActionOf<M>[] {
+  const instance = instanceOf(at);
+  const actions: ActionData[] = [];
+  successors(instance, state as State, true, (_rule, bound) => actions.push(bound.action));
+  return actions as unknown as readonly ActionOf<M>[];
+}
+
+/**
+ * The state after an action, and what changed. Pure: the same arguments give an equal result. Throws `ModelError` if the
+ * action is unknown or not enabled, or leads outside a domain.
+ */
+export function step<M extends Model>(at: At<M>, state: StateOf<M>, action: ActionOf<M>): Step<StateOf<M>> {
+  const instance = instanceOf(at);
+  const [rule, bound] = findRule(instance, action as ActionData);
+  return withoutClockOrChance(() => {
+    const patches: Patch[] = [];
+    const next = fire(instance, rule, bound, state as State, patches);
+    if (next === undefined) {
+      const failed = failedGuard(rule, bound, state as State);
+      throw new ModelError(`is not enabled: ${failed}`, rule.place);
+    }
+    checkTwice(instance, rule, bound, state as State, next);
+    return { state: next as StateOf<M>, patches };
+  });
+}
+
+/** The rule and binding that an action names. */
+function findRule(instance: Instance, action: ActionData): readonly [Rule, Bound] {
+  const rules = instance.rules.filter((rule) => rule.type === action.type);
+  const place = { model: instance.model.name };
+  if (rules.length === 0) {
+    const known = [...new Set(instance.rules.map((rule) => rule.type))];
+    throw new ModelError(`there is no action '${action.type}'${suggest(action.type, known)}`, place);
+  }
+  const rule = rules.find((candidate) => candidate.step === action.step);
+  if (rule === undefined) {
+    const known = rules.flatMap((candidate) => candidate.step ?? []);
+    throw new ModelError(`'${action.type}' has no step '${action.step}'${suggest(action.step ?? '', known)}`, place);
+  }
+  const wanted = bindingKey(rule, action);
+  const bound = rule.bindings.find(({ values }) => bindingKey(rule, values) === wanted);
+  if (bound === undefined) throw new ModelError('the parameters name no binding', rule.place);
+  return [rule, bound];
+}
+
+function bindingKey(rule: Rule, values: Readonly<Record<string, unknown>>): string {
+  let key = '';
+  for (const [name, domain] of Object.entries(rule.params)) {
+    const misfit = domain.misfit(values[name], name);
+    if (misfit !== undefined) throw new ModelError(`parameter ${misfit.field}: ${misfit.problem}`, { action: rule.type });
+    key += domain.key(values[name]);
+  }
+  return key;
+}
+
+/**
+ * Calls `visit` with every enabled action and the state after it. With `checked`, each function is run twice and a
+ * difference is an error: a function must not keep state of its own.
+ */
+export function successors(
+  instance: Instance,
+  state: State,
+  checked: boolean,
+  visit: (rule: Rule, bound: Bound, next: State) => void,
+): void {
+  withoutClockOrChance(() => {
+    for (const rule of instance.rules) {
+      for (const bound of rule.bindings) {
+        const next = fire(instance, rule, bound, state);
+        if (checked) checkTwice(instance, rule, bound, state, next);
+        if (next !== undefined) visit(rule, bound, next);
+      }
+    }
+  });
+}
+
+/** The state after the rule, or `undefined` where it is not enabled. */
+function fire(
+  instance: Instance,
+  rule: Rule,
+  bound: Bound,
+  state: State,
+  patches?: Patch[],
+): State | undefined {
+  if (!isAtPlace(rule, bound, state)) return undefined;
+  const { place } = rule;
+  const [first, ...others] = rule.blocks;
+  if (first === undefined) return undefined;
+  const p = bound.values;
+  if (!guardsHold(first.when, [state, p, instanceState(rule, bound, state)], place)) return undefined;
+
+  const result = drafted(
+    state,
+    (draft) => {
+      const me = instanceState(rule, bound, draft) as Table | undefined;
+      runEffects(first.then, [draft, p, me], place);
+      for (const block of others) {
+        if (!guardsHold(block.when, [draft, p, me], place)) return false;
+        runEffects(block.then, [draft, p, me], place);
+      }
+      if (rule.control !== undefined && me !== undefined) {
+        me['at'] = rule.control.next(decider(draft, p, me, place));
+      }
+      return true;
+    },
+    patches,
+  );
+  if (result === undefined) return undefined;
+  const [next] = result;
+  if (instance.domain.misfit(next, '', state) !== undefined) blameEffect(instance, rule, bound, state);
+  return next;
+}
+
+/** Runs `work` on a draft of the state; `undefined` if it gives up. */
+function drafted(
+  state: State,
+  work: (draft: Table) => boolean,
+  patches?: Patch[],
+): readonly [State] | undefined {
+  const draft = createDraft(state) as Table;
+  if (!work(draft)) return undefined;
+  const next = finishDraft(draft, patches === undefined ? undefined : (made) => patches.push(...made)) as State;
+  return [next];
+}
+
+function isAtPlace(rule: Rule, bound: Bound, state: State): boolean {
+  const me = instanceState(rule, bound, state) as Table | undefined;
+  return me === undefined || me['at'] === rule.step;
+}
+
+/** The place and locals of the procedure instance that a step belongs to. */
+function instanceState(rule: Rule, bound: Bound, state: Table): unknown {
+  if (rule.control === undefined) return undefined;
+  const own = state[rule.type];
+  const { instance } = rule.control;
+  return instance === undefined ? own : (own as Table)[bound.values[instance] as number];
+}
+
+type Arguments = readonly [s: unknown, p: unknown, me: unknown];
+
+function guardsHold(guards: readonly Named<unknown>[], args: Arguments, place: Place): boolean {
+  for (const { name, run } of guards) {
+    if (!truth(run as Run, args, place, name)) return false;
+  }
+  return true;
+}
+
+function runEffects(effects: readonly Named<unknown>[], args: Arguments, place: Place): void {
+  for (const { name, run } of effects) call(run as Run, args, place, name);
+}
+
+function decider(s: unknown, p: unknown, me: unknown, place: Place): (decision: DecisionDefinition) => boolean {
+  let tests = 0;
+  return (decision) => {
+    if (++tests > 1000) {
+      throw new ModelError('the loop goes round for ever without a step in it', { ...place, part: decision.name });
+    }
+    return truth(decision.test as unknown as Run, [s, p, me], place, decision.name);
+  };
+}
+
+function truth(run: Run, args: Arguments, place: Place, part = place.part): boolean {
+  const result = call(run, args, place, part);
+  if (result === true || result === false) return result;
+  const shown = result instanceof Promise ? 'a promise' : String(result);
+  throw new ModelError(`returned ${shown}, not true or false`, part === undefined ? place : { ...place, part });
+}
+
+/** Calls a model's function; whatever it throws becomes a `ModelError` that names it. */
+function call(run: Run, args: Arguments, place: Place, part = place.part): unknown {
+  const named = part === undefined ? place : { ...place, part };
+  let result: unknown;
+  try {
+    result = run(...args);
+  } catch (error) {
+    if (error instanceof ModelError) throw error.at(named);
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ModelError(explain(message), named, { cause: error });
+  }
+  if (result instanceof Promise) {
+    result.catch(() => undefined);
+    throw new ModelError('returned a promise: a model is synchronous', named);
+  }
+  return result;
+}
+
+/** What a JavaScript error means to someone who writes a model. */
+function explain(message: string): string {
+  if (/Cannot (assign to read only|add|delete) property/.test(message)) {
+    return `changes what it may only read (${message})`;
+  }
+  if (/of undefined|of null/.test(message)) return `reads a missing element (${message})`;
+  return `threw: ${message}`;
+}
+
+/** Finds the effect after which the state first leaves its domain, and throws in its name. */
+function blameEffect(instance: Instance, rule: Rule, bound: Bound, state: State): never {
+  const effects = rule.blocks.flatMap((block) => block.then);
+  for (let count = 1; count <= effects.length; count++) {
+    const result = drafted(state, (draft) => {
+      const me = instanceState(rule, bound, draft);
+      runEffects(effects.slice(0, count), [draft, bound.values, me], rule.place);
+      return true;
+    });
+    const part = effects[count - 1]?.name;
+    if (result !== undefined && part !== undefined) {
+      refuseMisfit(instance, result[0], state, { ...rule.place, part });
+    }
+  }
+  throw new ModelError('leads outside the domain of the state', rule.place);
+}
+
+function refuseMisfit(instance: Instance, next: State, known: State, place: Place): void {
+  const misfit = instance.domain.misfit(next, '', known);
+  if (misfit !== undefined) throw new ModelError(misfit.problem, { ...place, field: misfit.field });
+}
+
+/** Runs the rule once more: the same state must come of it. */
+function checkTwice(instance: Instance, rule: Rule, bound: Bound, state: State, next: State | undefined): void {
+  const again = fire(instance, rule, bound, state);
+  const key = (of: State | undefined): string | undefined => (of === undefined ? of : instance.domain.key(of));
+  if (key(again) === key(next)) return;
+  throw new ModelError(
+    `${unsteadyPart(rule, bound, state)} gives different results for the same state: a model's functions must not keep state of their own`,
+    rule.place,
+  );
+}
+
+/** The guard that changes its mind, or else the effects. */
+function unsteadyPart(rule: Rule, bound: Bound, state: State): string {
+  const args: Arguments = [state, bound.values, instanceState(rule, bound, state)];
+  const unsteady = rule.blocks[0]?.when.find(({ name, run }) => {
+    const results = Array.from({ length: 3 }, () => truth(run as unknown as Run, args, rule.place, name));
+    return results.includes(true) && results.includes(false);
+  });
+  if (unsteady !== undefined) return `'${unsteady.name}'`;
+  const names = rule.blocks.flatMap((block) => [...block.when, ...block.then]).map(({ name }) => `'${name}'`);
+  return names.length === 1 ? String(names[0]) : `one of ${names.join(', ')}`;
+}
+
+function failedGuard(rule: Rule, bound: Bound, state: State): string {
+  if (!isAtPlace(rule, bound, state)) return `the procedure is not at step '${rule.step}'`;
+  const args: Arguments = [state, bound.values, instanceState(rule, bound, state)];
+  const failed = rule.blocks[0]?.when.find(
+    ({ name, run }) => !truth(run as unknown as Run, args, rule.place, name),
+  );
+  return failed === undefined ? 'a later guard of a merged step does not hold' : `'${failed.name}' does not hold`;
+}
+
+/** Tests a property's function on a state. */
+export function holds(run: unknown, state: State, p: unknown, place: Place): boolean {
+  return withoutClockOrChance(() => truth(run as Run, [state, p, undefined], place));
+}
+

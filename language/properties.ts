@@ -1,0 +1,182 @@
+/**
+ * What must hold of a model: invariants, what must be able to happen, and freedom from deadlock, quantified over sorts.
+ */
+import type { Bindings, Params } from './behaviour.ts';
+import type { Named } from './definition.ts';
+import { ModelError, suggest } from './errors.ts';
+import { bindAll, type Instance, type State } from './instance.ts';
+import { holds } from './meaning.ts';
+import type { Model, SizeContext, StateOf } from './model.ts';
+
+/** Brand by a registered symbol, so that two copies of this package understand each other's properties. */
+export const propertiesBrand: unique symbol = Symbol.for('svacheck.properties') as never;
+declare const types: unique symbol;
+
+/** What kind of claim a property is. */
+export type PropertyKind = 'invariant' | 'reachable' | 'deadlock';
+
+interface AboutProperty {
+  /** The property in words, where its name does not say all. */
+  readonly doc?: string;
+  /** The requirements that it carries. */
+  readonly requirement?: string | readonly string[];
+}
+
+type Test = (s: never, p: never) => boolean;
+
+/** A property as written. */
+export interface PropertySpec extends AboutProperty {
+  readonly kind: PropertyKind;
+  readonly params: Params;
+  readonly given?: Test;
+  readonly holds?: Test;
+  readonly final?: Readonly<Record<string, Test>>;
+}
+
+/** What properties of a model with state `S` are written with. */
+export interface PropertyBuilder<S> {
+  /** Holds in every reachable state, for every member. With `given`, only the states where that is true count. */
+  invariant<const P extends Params = Record<never, never>>(
+    spec: AboutProperty & {
+      readonly forall?: P;
+      readonly given?: (s: S, p: Bindings<P>) => boolean;
+      readonly holds: (s: S, p: Bindings<P>) => boolean;
+    },
+  ): PropertySpec;
+
+  /** Is true in some reachable state, for some member: shows that the model is alive. */
+  reachable<const P extends Params = Record<never, never>>(
+    spec: AboutProperty & {
+      readonly exists?: P;
+      readonly holds: (s: S, p: Bindings<P>) => boolean;
+    },
+  ): PropertySpec;
+
+  /**
+   * Every reachable state in which nothing is enabled is one of the named final ones. Without this property the final
+   * states are those in which every procedure is done.
+   */
+  deadlockFree(spec: AboutProperty & { readonly final?: Readonly<Record<string, (s: S) => boolean>> }): PropertySpec;
+}
+
+/** The properties of a model. */
+export interface PropertySet<M extends Model = Model, Names extends string = string> {
+  readonly [propertiesBrand]: true;
+  readonly model: M;
+  readonly build: (context: SizeContext<never>) => Readonly<Record<string, PropertySpec>>;
+  readonly [types]?: { names: Names };
+}
+
+type SizesOf<M> = M extends Model<infer _S, infer _A, infer Z> ? Z : never;
+
+/** Declares properties of a model. */
+export function properties<M extends Model, const P extends Readonly<Record<string, PropertySpec>>>(
+  model: M,
+  build: (builder: PropertyBuilder<StateOf<M>> & SizeContext<SizesOf<M>>) => P,
+): PropertySet<M, keyof P & string> {
+  return Object.freeze({
+    [propertiesBrand]: true as const,
+    model,
+    build: (context: SizeContext<never>) =>
+      build({ ...propertyBuilder, ...context } as unknown as PropertyBuilder<StateOf<M>> & SizeContext<SizesOf<M>>),
+  });
+}
+
+const propertyBuilder: PropertyBuilder<never> = {
+  invariant: ({ forall, ...spec }) => ({ ...spec, kind: 'invariant', params: forall ?? {} }),
+  reachable: ({ exists, ...spec }) => ({ ...spec, kind: 'reachable', params: exists ?? {} }),
+  deadlockFree: (spec) => ({ ...spec, kind: 'deadlock', params: {} }),
+};
+
+/** Whether a value is a set of properties (made by any copy of this package). */
+export function isPropertySet(value: unknown): value is PropertySet {
+  return typeof value === 'object' && value !== null && propertiesBrand in value;
+}
+
+/** A property of an instance: its quantifier bound in all ways, ready to be tested on states. */
+export interface Property {
+  readonly name: string;
+  readonly kind: PropertyKind;
+  readonly doc: string;
+  readonly requirements: readonly string[];
+  readonly bindings: readonly Readonly<Record<string, unknown>>[];
+  /** For an invariant or a reachable property: whether it is true in a state for one binding. */
+  readonly test: (state: State, binding: Readonly<Record<string, unknown>>) => boolean;
+  /** For deadlock freedom: the name of the final state that a state without successors is, if it is one. */
+  readonly finalState: (state: State) => string | undefined;
+}
+
+const implicitDeadlock = 'no deadlock';
+
+/**
+ * The properties of an instance, with freedom from deadlock where none of them is that; only those named in `only`, if
+ * given.
+ */
+export function propertiesOf(
+  instance: Instance,
+  sets: readonly PropertySet[],
+  only?: readonly string[],
+): readonly Property[] {
+  const all = declaredProperties(instance, sets);
+  if (only === undefined) return all;
+  const names = all.map(({ name }) => name);
+  for (const name of only) {
+    if (!names.includes(name)) {
+      throw new ModelError(`there is no property '${name}'${suggest(name, names)}`, { model: instance.model.name });
+    }
+  }
+  return all.filter(({ name }) => only.includes(name));
+}
+
+function declaredProperties(instance: Instance, sets: readonly PropertySet[]): readonly Property[] {
+  const all = new Map<string, Property>();
+  for (const set of sets) {
+    for (const [name, spec] of Object.entries(set.build(instance.context))) {
+      if (all.has(name)) {
+        throw new ModelError(`two properties are named '${name}'`, { model: instance.model.name });
+      }
+      all.set(name, property(instance, name, spec));
+    }
+  }
+  const declared = [...all.values()];
+  const deadlocks = declared.filter(({ kind }) => kind === 'deadlock');
+  if (deadlocks.length > 1) {
+    throw new ModelError(`'${deadlocks[1]?.name}' is a second deadlock property`, { model: instance.model.name });
+  }
+  return deadlocks.length === 1
+    ? declared
+    : [...declared, property(instance, implicitDeadlock, { kind: 'deadlock', params: {} })];
+}
+
+function property(instance: Instance, name: string, spec: PropertySpec): Property {
+  const place = { model: instance.model.name, part: name };
+  const requirement = spec.requirement ?? [];
+  const finals: readonly Named<Test>[] = Object.entries(spec.final ?? {}).map(([final, run]) => ({ name: final, run }));
+  return {
+    name,
+    kind: spec.kind,
+    doc: spec.doc ?? '',
+    requirements: typeof requirement === 'string' ? [requirement] : requirement,
+    bindings: bindAll(spec.params, instance.sizes, place),
+    test: (state, binding) =>
+      (spec.given !== undefined && !holds(spec.given, state, binding, place)) ||
+      holds(spec.holds, state, binding, place),
+    finalState: (state) =>
+      finals.length === 0 && proceduresDone(instance, state)
+        ? 'every procedure is done'
+        : finals.find(({ run, name: part }) => holds(run, state, {}, { ...place, part }))?.name,
+  };
+}
+
+/** Whether the model has procedures that end, and all of these have ended. */
+function proceduresDone(instance: Instance, state: State): boolean {
+  const ending = instance.procedures.filter(({ definition }) => !definition.repeat);
+  return (
+    ending.length > 0 &&
+    ending.every(({ definition }) => {
+      const own = state[definition.name];
+      const instances = (definition.instance === undefined ? [own] : own) as readonly { readonly at: string }[];
+      return instances.every(({ at }) => at === 'done');
+    })
+  );
+}

@@ -27,6 +27,8 @@ export interface SearchOptions {
   readonly maxMemory?: number | undefined;
   /** Explores on after a violation, so that every property gets its own verdict; default false. */
   readonly keepGoing?: boolean | undefined;
+  /** Explores on until all of these properties are violated; default until any property is. */
+  readonly until?: readonly string[] | undefined;
   /** Called every few hundred states. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -102,7 +104,9 @@ export function search(
     try {
       return work();
     } catch (error) {
-      throw error instanceof ModelError ? new ModelErrorAtState(error, pathTo(id)) : error;
+      // The innermost path is the longest: an error met in a next state is not one of the state before it.
+      if (error instanceof ModelErrorAtState || !(error instanceof ModelError)) throw error;
+      throw new ModelErrorAtState(error, pathTo(id));
     }
   };
 
@@ -116,6 +120,10 @@ export function search(
     withPath(id, () => decideAt(claims, state, id));
   };
   for (const [i, state] of initial.entries()) meet(state, i, undefined);
+
+  const awaited = claims.filter(({ property }) => options.until?.includes(property.name) === true);
+  const violatedEnough = (): boolean =>
+    options.until === undefined ? claims.some(isViolated) : awaited.every(isViolated);
 
   let transitions = 0;
   let depth = 0;
@@ -150,7 +158,7 @@ export function search(
 
   for (let level = 0; next.length > 0 && limit === undefined; level++) {
     depth = level;
-    if (options.keepGoing !== true && claims.some(isViolated)) {
+    if (options.keepGoing !== true && violatedEnough()) {
       limit = 'first violation';
       break;
     }

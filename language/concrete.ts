@@ -325,7 +325,7 @@ export function concrete(domain: Domain, sizes: Sizes, label = ''): Concrete {
     case 'range':
       return rangeOf(kind.low, kind.high);
     case 'oneOf':
-      return leaf('oneOf', kind.values, `one of ${kind.values.map((v) => `'${v}'`).join(', ')}`, String);
+      return leaf('oneOf', kind.values, `one of ${kind.values.map((v) => `'${v}'`).join(', ')}`, showRaw);
     case 'sort': {
       const size = sortSize(kind.name, sizes);
       const members = Array.from({ length: size }, (_, i) => i);

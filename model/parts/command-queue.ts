@@ -9,12 +9,12 @@
 import {
   bag,
   type Bag,
+  type Domain,
   type Frozen,
   optional,
   queue,
   type Queue,
   type Shape,
-  type Sort,
   type Value,
 } from '../../language/index.ts';
 
@@ -25,7 +25,7 @@ interface CommandQueue<C, I> {
 }
 
 /** The state of a command queue for at most `capacity` commands of the given shape. */
-export function commandQueue<const C extends Shape, Name extends string>(capacity: number, command: C, issuer: Sort<Name>) {
+export function commandQueue<const C extends Shape, const I extends Domain | Shape>(capacity: number, command: C, issuer: I) {
   return {
     /** The commands before the next CMD_SYNC: they complete in any order. */
     window: bag(capacity, command),

@@ -1,0 +1,41 @@
+/**
+ * A trace as a Mermaid sequence diagram: one participant for each actor, a note for each step with what it changed.
+ */
+import type { Change, Trace } from '../traces/trace.ts';
+
+/** The text of the diagram; `end` is what the last note says, such as the property that is violated. */
+export function mermaidOf({ steps }: Trace, end: string): string {
+  const actors = [...new Set(steps.map(({ actor }) => actor))];
+  // Participants go by numbers, since an actor's name may be a word of Mermaid's own, such as `end`.
+  const id = (actor: string): string => `actor${actors.indexOf(actor) + 1}`;
+  const notes = steps.map(({ actor, title, changes }, i) => {
+    const lines = changes.filter(({ isPlace }) => !isPlace).flatMap(changeLines);
+    return `  Note over ${id(actor)}: ${[`${i + 1}. ${title}`, ...lines].map(escape).join('<br/>')}`;
+  });
+  const [first, ...others] = actors.map(id);
+  const last = others.at(-1);
+  const all = first === undefined ? undefined : last === undefined ? first : `${first},${last}`;
+  return [
+    'sequenceDiagram',
+    ...actors.map((actor) => `  participant ${id(actor)} as ${escape(actor)}`),
+    ...notes,
+    ...(all === undefined ? [] : [`  Note over ${all}: ${escape(end)}`]),
+    '',
+  ].join('\n');
+}
+
+/** A change on one line; of a queue or bag, an item that came or went on each. */
+function changeLines({ field, before, after, removed, added }: Change): readonly string[] {
+  if (removed.length + added.length === 0) return [`${field}: ${before} -> ${after}`];
+  return [
+    ...removed.map((item) => `${field}: - ${item}`),
+    ...added.map((item) => `${field}: + ${item}`),
+  ];
+}
+
+/** Characters that mean something to Mermaid or HTML, as Mermaid's entity codes; a code itself ends with `;`. */
+function escape(text: string): string {
+  return text.replaceAll(/[#;<&%\n]/g, (character) =>
+    character === '\n' ? ' ' : `#${character.charCodeAt(0)};`,
+  );
+}

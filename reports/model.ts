@@ -1,0 +1,155 @@
+/**
+ * A model as a reviewer reads it: its state, its actions, and its procedures step by step.
+ */
+import { log2 } from '../language/concrete.ts';
+import type {
+  ActionDefinition,
+  NodeDefinition,
+  ProcedureDefinition,
+  StepDefinition,
+} from '../language/definition.ts';
+import type { Instance } from '../language/index.ts';
+import type { Colours } from './colours.ts';
+import { describeDomain, fieldsOf, memberOf } from './domains.ts';
+import { sizeOf } from './summary.ts';
+import { fit, head, pageWidth, row, wrap } from './table.ts';
+
+/** All that `svacheck show` says about an instance. */
+export function modelLines(instance: Instance, colours: Colours): readonly string[] {
+  const { model, definition } = instance;
+  const actions = definition.filter((part) => part.kind === 'action');
+  const procedures = definition.filter((part) => part.kind === 'procedure');
+  const sizes = Object.entries(instance.sizes).map(([name, size]) => `${name}=${size}`);
+  return [
+    colours.bold(model.name),
+    ...(model.doc === '' ? [] : wrap(model.doc, pageWidth)),
+    `size ${sizeOf(instance)}${sizes.length === 0 ? '' : ` (${sizes.join(', ')})`}`,
+    '',
+    colours.bold('State') + `: at most 2^${log2(instance.domain.count).toFixed(1)} states`,
+    ...table(['field', 'values'], stateRows(instance), 0),
+    ...(actions.length === 0
+      ? []
+      : ['', colours.bold('Actions'), ...table(titles('action'), actions.map(actionRow), 1)]),
+    ...procedures.flatMap((procedure) => [
+      '',
+      colours.bold(procedureTitle(procedure)),
+      ...wrap(aboutLines(procedure.about.doc, procedure.about.source).join('\n'), pageWidth),
+      ...table(
+        titles('step'),
+        procedure.steps.flatMap((node) => nodeRows(node, procedure.actor, '')),
+        1,
+      ),
+    ]),
+  ];
+}
+
+function titles(first: string): readonly string[] {
+  return [first, 'actor', 'when', 'then'];
+}
+
+/** A table of cells that may have several lines; with a gap, rows are kept apart. */
+function table(
+  columnTitles: readonly string[],
+  rows: readonly (readonly string[])[],
+  gap: 0 | 1,
+): readonly string[] {
+  const columns = fit(
+    columnTitles.map((title) => ({ title })),
+    rows,
+  );
+  return [
+    ...head(columns),
+    ...rows.flatMap((cells, i) => [...(gap === 1 && i > 0 ? [''] : []), ...row(columns, cells)]),
+  ];
+}
+
+function stateRows(instance: Instance): readonly (readonly string[])[] {
+  const { state } = instance.model.build(instance.context);
+  const declared = fieldsOf(state).map(({ field, values }) => [field, values]);
+  const ofProcedures = instance.procedures.flatMap(
+    ({ definition: { name, instance: own, locals } }) => {
+      const path = `${name}${own === undefined ? '' : `[${own.sort.name}]`}`;
+      const fields = fieldsOf(locals, path).map(({ field, values }) => [field, values]);
+      return [[`${path}.at`, `a step of ${name}, or 'done'`], ...fields];
+    },
+  );
+  return [...declared, ...ofProcedures];
+}
+
+function actionRow(action: ActionDefinition): readonly string[] {
+  return [
+    [
+      `${action.name}${parameters(action.params, '')}`,
+      ...aboutLines(action.doc, action.source),
+    ].join('\n'),
+    actorOf(action.actor, action.fairness),
+    ...partsOf(action),
+  ];
+}
+
+function nodeRows(
+  node: NodeDefinition,
+  actor: string,
+  indent: string,
+): readonly (readonly string[])[] {
+  const inner = (nodes: readonly NodeDefinition[]): readonly (readonly string[])[] =>
+    nodes.flatMap((child) => nodeRows(child, actor, `${indent}  `));
+  if (node.kind === 'step') {
+    const lines = [
+      `${node.name}${parameters(node.params, ' ')}`,
+      ...aboutLines(node.doc, node.source),
+    ];
+    return [
+      [indented(lines, indent), actorOf(node.actor ?? actor, node.fairness), ...partsOf(node)],
+    ];
+  }
+  const kind = `${node.kind === 'loop' ? 'while' : 'if'} ${node.name}`;
+  return [
+    [indented([`${kind}${node.fused ? '' : ' (a step)'}`], indent), '', '', ''],
+    ...inner(node.then),
+    ...(node.else.length === 0 ? [] : [[`${indent}else`, '', '', '']]),
+    ...inner(node.else),
+  ];
+}
+
+function indented(lines: readonly string[], indent: string): string {
+  return lines.map((line) => indent + line).join('\n');
+}
+
+function procedureTitle({ name, actor, instance, repeat, about }: ProcedureDefinition): string {
+  const own = instance === undefined ? '' : `(${instance.name}: ${memberOf(instance.sort.name)})`;
+  const fairness =
+    about.fairness === undefined || about.fairness === 'none' ? '' : `, ${about.fairness} fairness`;
+  return `Procedure ${name}${own} of ${actor}${repeat ? ', again and again' : ''}${fairness}`;
+}
+
+function parameters(params: StepDefinition['params'], space: '' | ' '): string {
+  const list = Object.entries(params).map(([name, domain]) => {
+    const values = describeDomain(domain);
+    return values === memberOf(name) ? name : `${name}: ${values}`;
+  });
+  return list.length === 0 ? '' : `${space}(${list.join(', ')})`;
+}
+
+function aboutLines(
+  doc: string | undefined,
+  source: string | readonly string[] | undefined,
+): readonly string[] {
+  const sources = source === undefined ? [] : typeof source === 'string' ? [source] : source;
+  return [
+    ...(doc === undefined ? [] : [doc]),
+    ...(sources.length === 0 ? [] : [`[${sources.join(', ')}]`]),
+  ];
+}
+
+function actorOf(actor: string, fairness: string | undefined): string {
+  const fair = fairness === undefined || fairness === 'none' ? [] : [`${fairness} fairness`];
+  return [actor, ...fair].join('\n');
+}
+
+/** Guards and effects by name, a line each; those of merged steps follow each other. */
+function partsOf({ blocks }: ActionDefinition | StepDefinition): readonly [string, string] {
+  const names = (parts: readonly { readonly name: string }[]): string =>
+    parts.map(({ name }) => `- ${name}`).join('\n');
+  return [names(blocks.flatMap(({ when }) => when)), names(blocks.flatMap(({ then }) => then))];
+}

@@ -1,0 +1,126 @@
+/**
+ * The summary of a check: a table with one row for each run, which is written as soon as the run is finished.
+ */
+import type { Instance } from '../language/index.ts';
+import type { Colours } from './colours.ts';
+import { type Cell, type Column, fit, head, pageWidth, row, wrap } from './table.ts';
+import { compare, type Run } from './run.ts';
+
+/** The lines of a summary: first `head`, then for each run what `rowOf` gives. */
+export interface Summary {
+  readonly head: readonly string[];
+  readonly rowOf: (run: Run) => readonly string[];
+}
+
+const states: Column = { title: 'states', width: 11, align: 'right' };
+const transitions: Column = { title: 'transitions', width: 11, align: 'right' };
+const depth: Column = { title: 'depth', width: 5, align: 'right' };
+const time: Column = { title: 'time', width: 8, align: 'right' };
+const verdict: Column = { title: 'verdict', width: 8 };
+const held: Column = { title: 'properties', width: 10, align: 'right' };
+const asRecorded: Column = { title: 'verdict', width: 11 };
+const found: Column = { title: 'found', width: 5, align: 'right' };
+
+/** The summary of a check of models, or of single variants: how many of the properties hold. */
+export function summaryOfVerdicts(instances: readonly Instance[], colours: Colours): Summary {
+  const rest = [states, transitions, depth, time, verdict, held];
+  const name = (of: Instance): string =>
+    of.model.name + (of.variant === undefined ? '' : `\n  ${of.variant}`);
+  const columns = [...fitting('model', instances.map(name), instances, rest), ...rest];
+  return {
+    head: head(columns),
+    rowOf: ({ instance, result }) => {
+      const holding = result.properties.filter((property) => property.verdict === 'holds').length;
+      return row(columns, [
+        name(instance),
+        sizeOf(instance),
+        number(result.states),
+        number(result.transitions),
+        number(result.depth),
+        duration(result.seconds),
+        { text: result.verdict, paint: paintVerdict(result.verdict, colours) },
+        `${holding}/${result.properties.length}`,
+      ]);
+    },
+  };
+}
+
+/** The summary of a check of all variants: whether each was found as recorded. */
+export function summaryOfVariants(instances: readonly Instance[], colours: Colours): Summary {
+  const rest = [states, depth, time, asRecorded, found];
+  const names = instances.map(({ variant = '', model }) => `  ${variant}\n${model.name}`);
+  const columns = [...fitting('variant', names, instances, rest), ...rest];
+  let model = '';
+  return {
+    head: head(columns),
+    rowOf: (run) => {
+      const { instance, result } = run;
+      const comparison = compare(run, run.recorded ?? {});
+      const cell: Cell = {
+        text: comparison.verdict,
+        paint: paintVerdict(comparison.verdict, colours),
+      };
+      const heading = instance.model.name === model ? [] : [instance.model.name];
+      model = instance.model.name;
+      return [
+        ...heading,
+        ...row(columns, [
+          `  ${instance.variant ?? ''}`,
+          sizeOf(instance),
+          number(result.states),
+          number(result.depth),
+          duration(result.seconds),
+          cell,
+          `${comparison.found}/${comparison.of}`,
+        ]),
+      ];
+    },
+  };
+}
+
+/** The columns for the names and sizes, in the room that the others leave. */
+function fitting(
+  title: string,
+  names: readonly string[],
+  instances: readonly Instance[],
+  others: readonly Column[],
+): readonly Column[] {
+  const taken = others.reduce((total, { width }) => total + width + 2, 0);
+  const rows = names.map((name, i) => [name, sizeOf(instances[i] as Instance)]);
+  return fit([{ title }, { title: 'size' }], rows, pageWidth - taken);
+}
+
+function paintVerdict(text: string, { red, green, yellow }: Colours): (text: string) => string {
+  if (text === 'holds' || text === 'as recorded') return green;
+  return text === 'unknown' ? yellow : red;
+}
+
+/** The named size, and what was set otherwise: `ci page=3`. */
+export function sizeOf({ model, size, sizes }: Instance): string {
+  const set = Object.entries(sizes).filter(([name, value]) => model.sizes[size]?.[name] !== value);
+  return [size, ...set.map(([name, value]) => `${name}=${value}`)].join(' ');
+}
+
+/** A count with its thousands apart. */
+export function number(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** Seconds, with one decimal where it matters. */
+export function duration(seconds: number): string {
+  return `${seconds < 100 ? seconds.toFixed(1) : number(Math.round(seconds))} s`;
+}
+
+/** What to know about a run beside its row: why it could not decide everything. */
+export function remarks({ result }: Run): readonly string[] {
+  const open = result.properties.filter((property) => property.verdict === 'unknown').length;
+  if (open === 0) return [];
+  const name =
+    result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
+  const undecided = `${name}: ${open} of ${result.properties.length} properties undecided`;
+  const why =
+    result.limit === 'first violation'
+      ? 'the search ended with the first violation (--keep-going explores on)'
+      : `the search stopped at the limit ${result.limit}, at depth ${result.depth}`;
+  return wrap(`${undecided}: ${why}`, pageWidth, 2);
+}

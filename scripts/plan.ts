@@ -1,0 +1,136 @@
+/**
+ * What a check is about to do: which models at which sizes, which of their variants, which properties. All names are looked
+ * up here, so that a mistyped one is told before the first search starts.
+ */
+import {
+  type Instance,
+  instantiate,
+  type Model,
+  propertiesOf,
+  type PropertySet,
+  type Sizes,
+  suggest,
+  type Variant,
+} from '../language/index.ts';
+import type { Protocol } from '../properties/protocol.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What the command line asks for. */
+export interface Wishes {
+  readonly size?: string;
+  readonly set?: Sizes;
+  /** The name of a variant, or `all`. */
+  readonly variant?: string;
+  readonly property?: readonly string[];
+}
+
+/** One search. */
+export interface Planned {
+  readonly instance: Instance;
+  readonly sets: readonly PropertySet[];
+  /** The names of the properties to decide; all for `undefined`. */
+  readonly only: readonly string[] | undefined;
+  readonly variant: Variant | undefined;
+}
+
+/** The searches that the wishes come to, in the order of the protocols. Throws where a name is unknown to all of them. */
+export function plan(protocols: readonly Protocol[], wishes: Wishes): readonly Planned[] {
+  const { size, set = {}, variant, property } = wishes;
+  const chosen = protocols.flatMap((protocol) =>
+    variantsOf(protocol, variant).map((of): { protocol: Protocol; of: Variant | undefined } => ({
+      protocol,
+      of,
+    })),
+  );
+  if (chosen.length === 0) refuseVariant(protocols, variant);
+
+  const all = chosen.map(({ protocol: { model, properties }, of }): Planned => {
+    const base = size ?? of?.size ?? 'ci';
+    const sizes = { ...of?.set, ...ownSizes(model, set) };
+    const instance = instantiate(model, base, {
+      set: sizes,
+      ...(of === undefined ? {} : { variant: of.edit }),
+    });
+    return { instance, sets: properties, only: undefined, variant: of };
+  });
+  const models = chosen.map(({ protocol }) => protocol.model);
+  for (const name of Object.keys(set)) {
+    refuseUnknown(
+      'sort or constant',
+      name,
+      models.flatMap((model) => sizeNames(model)),
+    );
+  }
+  if (variant === 'all') for (const planned of all) refuseUnknownRecord(planned);
+  return property === undefined ? all : onlyProperties(all, property);
+}
+
+/** The properties that a variant must violate, of those that are decided, with the lengths of their shortest traces. */
+export function recordOf(
+  { violates }: Variant,
+  only: readonly string[] | undefined,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(violates).filter(([name]) => only?.includes(name) ?? true),
+  );
+}
+
+function refuseUnknownRecord({ instance, sets, variant }: Planned): void {
+  const names = propertiesOf(instance, sets).map(({ name }) => name);
+  const unknown = Object.keys(variant?.violates ?? {}).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new UsageError(
+    `variant '${variant?.name}' must violate '${unknown}', which is no property at size '${instance.size}'`,
+  );
+}
+
+function variantsOf(
+  { variants }: Protocol,
+  name: string | undefined,
+): readonly (Variant | undefined)[] {
+  if (name === undefined) return [undefined];
+  const all = variants.flatMap((set) => set.variants);
+  return name === 'all' ? all : all.filter((variant) => variant.name === name);
+}
+
+function refuseVariant(protocols: readonly Protocol[], name = ''): never {
+  const known = protocols.flatMap(({ variants }) => variants.flatMap((set) => set.variants));
+  if (known.length === 0) throw new UsageError(`there are no variants of ${listed(protocols)}`);
+  throw new UsageError(
+    `there is no variant '${name}' of ${listed(protocols)}${suggest(name, ['all', ...known.map((of) => of.name)])}`,
+  );
+}
+
+function listed(protocols: readonly Protocol[]): string {
+  return protocols.map(({ model }) => `'${model.name}'`).join(', ');
+}
+
+/** The sizes that a model has: with several models, each takes those that are its own. */
+function ownSizes(model: Model, set: Sizes): Sizes {
+  return Object.fromEntries(
+    Object.entries(set).filter(([name]) => sizeNames(model).includes(name)),
+  );
+}
+
+function sizeNames(model: Model): readonly string[] {
+  return [...new Set(Object.values(model.sizes).flatMap((sizes) => Object.keys(sizes)))];
+}
+
+/** The searches that have one of the named properties, each for those that it has. */
+function onlyProperties(all: readonly Planned[], wanted: readonly string[]): readonly Planned[] {
+  const names = all.map(({ instance, sets }) =>
+    propertiesOf(instance, sets).map(({ name }) => name),
+  );
+  for (const name of wanted) refuseUnknown('property', name, names.flat());
+  return all
+    .map((planned, i) => ({
+      ...planned,
+      only: wanted.filter((name) => names[i]?.includes(name) === true),
+    }))
+    .filter(({ only }) => only.length > 0);
+}
+
+function refuseUnknown(what: string, name: string, names: readonly string[]): void {
+  if (names.includes(name)) return;
+  throw new UsageError(`there is no ${what} '${name}'${suggest(name, [...new Set(names)])}`);
+}

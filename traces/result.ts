@@ -1,0 +1,61 @@
+/**
+ * The JSON form of what a check comes to, version 1: the schema that `--json` is written by. `docs/json.md` describes it.
+ * Fields may be added in this version; none is taken away or changes its meaning.
+ */
+import { z } from 'zod';
+
+const verdict = z.enum(['holds', 'violated', 'unknown']);
+const count = z.int().nonnegative();
+
+const step = z.object({
+  action: z.string(),
+  step: z.string().optional(),
+  args: z.record(z.string(), z.unknown()),
+  actor: z.string(),
+  changes: z
+    .array(z.object({ field: z.string(), before: z.string(), after: z.string() }))
+    .optional(),
+});
+
+const property = z.object({
+  name: z.string(),
+  kind: z.string(),
+  doc: z.string().optional(),
+  requirements: z.array(z.string()),
+  verdict,
+  trace: z.object({ length: count, steps: z.array(step) }).optional(),
+});
+
+const run = z.object({
+  model: z.string(),
+  size: z.string(),
+  sizes: z.record(z.string(), count),
+  variant: z.string().nullable(),
+  verdict,
+  states: count,
+  transitions: count,
+  depth: count,
+  seconds: z.number().nonnegative(),
+  digest: z.string().optional(),
+  limit: z.string().optional(),
+  /** For a variant: the properties that it must violate, with the lengths of their shortest traces. */
+  recorded: z.record(z.string(), count).optional(),
+  properties: z.array(property),
+});
+
+const results = z.object({
+  version: z.literal(1),
+  runs: z.array(run),
+  /** Why there are fewer runs than were asked for. */
+  error: z.string().optional(),
+});
+
+/** What `svacheck check --json` writes. */
+export type Results = z.infer<typeof results>;
+/** One model, or one variant of it, checked at one size. */
+export type RunResult = z.infer<typeof run>;
+
+/** Checks that a value has the form of `Results`; the error says where it has not. */
+export function parseResults(value: unknown): Results {
+  return results.parse(value);
+}

@@ -101,9 +101,10 @@ export function instantiate<M extends Model>(model: M, size = 'ci', options: Ins
   try {
     return build(model, size, options);
   } catch (error) {
-    if (!(error instanceof ModelError)) throw error;
     const variant = options.variant === undefined ? {} : { variant: options.variant.name };
-    throw error.at({ model: model.name, ...variant });
+    const place = { model: model.name, ...variant };
+    if (error instanceof ModelError) throw error.at(place);
+    throw new ModelError(`cannot be built: ${String(error)}`, place, { cause: error });
   }
 }
 

@@ -128,10 +128,21 @@ export function propertiesOf(
   return all.filter(({ name }) => only.includes(name));
 }
 
+/** The properties of a set as written; whatever the function that writes them throws becomes a `ModelError`. */
+function specsOf(instance: Instance, set: PropertySet): Readonly<Record<string, PropertySpec>> {
+  try {
+    return set.build(instance.context);
+  } catch (error) {
+    const place = { model: instance.model.name };
+    if (error instanceof ModelError) throw error.at(place);
+    throw new ModelError(`the properties cannot be built: ${String(error)}`, place, { cause: error });
+  }
+}
+
 function declaredProperties(instance: Instance, sets: readonly PropertySet[]): readonly Property[] {
   const all = new Map<string, Property>();
   for (const set of sets) {
-    for (const [name, spec] of Object.entries(set.build(instance.context))) {
+    for (const [name, spec] of Object.entries(specsOf(instance, set))) {
       if (all.has(name)) {
         throw new ModelError(`two properties are named '${name}'`, { model: instance.model.name });
       }

@@ -130,7 +130,6 @@ export const atcInvalidation = model({
             source: ['INV-01', 'MMN-02'],
             choose: { to: oneOf('none', 'read-only') },
             when: {
-              'the page-table lock is free': (s, { page }) => !s.page[page].locked,
               'the change takes something away': (s, { page, to }) =>
                 s.page[page].pte === 'read-write' || (s.page[page].pte === 'read-only' && to === 'none'),
             },

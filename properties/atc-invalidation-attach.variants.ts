@@ -38,7 +38,7 @@ export const atcInvalidationAttachVariants = variants(atcInvalidationAttachPrope
   'joined-after-ste': {
     doc: 'the endpoint joins the list only after its STE is in force: an unmap in between misses it',
     reference: 'CD-16; C9',
-    violates: { [overwritten]: 37, [usable]: 34, [listed]: 3 },
+    violates: { [overwritten]: 19, [usable]: 16, [listed]: 3 },
     edits: ({ drop, addStep }) => [
       drop(['changeDomain', 'join the invalidation list', 'join the list']),
       addStep(
@@ -88,7 +88,7 @@ export const atcInvalidationAttachVariants = variants(atcInvalidationAttachPrope
   'ats-noted-after-enable': {
     doc: 'the driver notes that ATS is on only after it has enabled it: an unmap in between skips the endpoint',
     reference: 'INV-09, CD-21; ats_enabled in Linux 6.18, a candidate and not a confirmed bug',
-    violates: { [overwritten]: 26, [usable]: 23 },
+    violates: { [overwritten]: 19, [usable]: 16 },
     edits: ({ drop, addEffect }) => [
       drop(['changeDomain', 'join the invalidation list', 'note that ATS is on']),
       addEffect(['changeDomain', 'return'], 'note late that ATS is on', (s, { endpoint }) => {

@@ -64,6 +64,7 @@ export const atcInvalidationProperties = properties(atcInvalidation, ({ invarian
     forall: { page: Page, endpoint: Endpoint },
     given: (s, { page, endpoint }) =>
       s.changeMapping[page].at === 'wait for ATC_INV' &&
+      s.endpoint[endpoint].ste === 'translate' &&
       s.page[page].sync !== 'failed' &&
       exceeds(s.endpoint[endpoint].atc[page].entry, s.page[page].pte),
     holds: (s, { page, endpoint }) => {

@@ -19,8 +19,6 @@ export function coloursFor(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Colours {
   const refused = (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
-  const { bold, dim, red, green, yellow, cyan } = picocolors.createColors(
-    stream.isTTY === true && !refused,
-  );
+  const { bold, dim, red, green, yellow, cyan } = picocolors.createColors(stream.isTTY === true && !refused);
   return { bold, dim, red, green, yellow, cyan };
 }

@@ -1,13 +1,7 @@
 /**
  * The domains of a state or of parameters, in words.
  */
-import {
-  domainBrand,
-  type Domain,
-  type DomainKind,
-  type Shape,
-  toDomain,
-} from '../language/domain.ts';
+import { domainBrand, type Domain, type DomainKind, type Shape, toDomain } from '../language/domain.ts';
 
 /** A field of the state, such as `page[page].pte`, and the values that it can have. */
 export interface FieldDomain {
@@ -50,9 +44,7 @@ function describeKind(kind: DomainKind): string {
     case 'bag':
       return `${kind.kind} of at most ${kind.capacity}: ${describeDomain(kind.of)}`;
     case 'record': {
-      const fields = Object.entries(kind.fields).map(
-        ([name, of]) => `${name}: ${describeDomain(of)}`,
-      );
+      const fields = Object.entries(kind.fields).map(([name, of]) => `${name}: ${describeDomain(of)}`);
       return `{ ${fields.join(', ')} }`;
     }
     case 'each':

@@ -18,8 +18,7 @@ export async function jsonOf(runs: readonly Run[], error?: string): Promise<stri
 }
 
 function runResult({ result, traces, recorded }: Run): RunResult {
-  const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit } =
-    result;
+  const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit } = result;
   return {
     model,
     size,
@@ -29,7 +28,7 @@ function runResult({ result, traces, recorded }: Run): RunResult {
     states,
     transitions,
     depth,
-    seconds,
+    seconds: Math.round(seconds * 1000) / 1000,
     ...(limit === undefined ? {} : { limit }),
     ...(recorded === undefined ? {} : { recorded: { ...recorded } }),
     properties: result.properties.map((property) => {

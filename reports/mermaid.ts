@@ -27,15 +27,10 @@ export function mermaidOf({ steps }: Trace, end: string): string {
 /** A change on one line; of a queue or bag, an item that came or went on each. */
 function changeLines({ field, before, after, removed, added }: Change): readonly string[] {
   if (removed.length + added.length === 0) return [`${field}: ${before} -> ${after}`];
-  return [
-    ...removed.map((item) => `${field}: - ${item}`),
-    ...added.map((item) => `${field}: + ${item}`),
-  ];
+  return [...removed.map((item) => `${field}: - ${item}`), ...added.map((item) => `${field}: + ${item}`)];
 }
 
 /** Characters that mean something to Mermaid or HTML, as Mermaid's entity codes; a code itself ends with `;`. */
 function escape(text: string): string {
-  return text.replaceAll(/[#;<&%\n]/g, (character) =>
-    character === '\n' ? ' ' : `#${character.charCodeAt(0)};`,
-  );
+  return text.replaceAll(/[#;<&%\n]/g, (character) => (character === '\n' ? ' ' : `#${character.charCodeAt(0)};`));
 }

@@ -2,12 +2,7 @@
  * A model as a reviewer reads it: its state, its actions, and its procedures step by step.
  */
 import { log2 } from '../language/concrete.ts';
-import type {
-  ActionDefinition,
-  NodeDefinition,
-  ProcedureDefinition,
-  StepDefinition,
-} from '../language/definition.ts';
+import type { ActionDefinition, NodeDefinition, ProcedureDefinition, StepDefinition } from '../language/definition.ts';
 import type { Instance } from '../language/index.ts';
 import type { Colours } from './colours.ts';
 import { describeDomain, fieldsOf, memberOf } from './domains.ts';
@@ -33,7 +28,7 @@ export function modelLines(instance: Instance, colours: Colours): readonly strin
     ...procedures.flatMap((procedure) => [
       '',
       colours.bold(procedureTitle(procedure)),
-      ...wrap(aboutLines(procedure.about.doc, procedure.about.source).join('\n'), pageWidth),
+      ...aboutLines(procedure.about.doc, procedure.about.source).flatMap((line) => wrap(line, pageWidth)),
       ...table(
         titles('step'),
         procedure.steps.flatMap((node) => nodeRows(node, procedure.actor, '')),
@@ -48,11 +43,7 @@ function titles(first: string): readonly string[] {
 }
 
 /** A table of cells that may have several lines; with a gap, rows are kept apart. */
-function table(
-  columnTitles: readonly string[],
-  rows: readonly (readonly string[])[],
-  gap: 0 | 1,
-): readonly string[] {
+function table(columnTitles: readonly string[], rows: readonly (readonly string[])[], gap: 0 | 1): readonly string[] {
   const columns = fit(
     columnTitles.map((title) => ({ title })),
     rows,
@@ -66,42 +57,28 @@ function table(
 function stateRows(instance: Instance): readonly (readonly string[])[] {
   const { state } = instance.model.build(instance.context);
   const declared = fieldsOf(state).map(({ field, values }) => [field, values]);
-  const ofProcedures = instance.procedures.flatMap(
-    ({ definition: { name, instance: own, locals } }) => {
-      const path = `${name}${own === undefined ? '' : `[${own.sort.name}]`}`;
-      const fields = fieldsOf(locals, path).map(({ field, values }) => [field, values]);
-      return [[`${path}.at`, `a step of ${name}, or 'done'`], ...fields];
-    },
-  );
+  const ofProcedures = instance.procedures.flatMap(({ definition: { name, instance: own, locals } }) => {
+    const path = `${name}${own === undefined ? '' : `[${own.sort.name}]`}`;
+    const fields = fieldsOf(locals, path).map(({ field, values }) => [field, values]);
+    return [[`${path}.at`, `a step of ${name}, or 'done'`], ...fields];
+  });
   return [...declared, ...ofProcedures];
 }
 
 function actionRow(action: ActionDefinition): readonly string[] {
   return [
-    [
-      `${action.name}${parameters(action.params, '')}`,
-      ...aboutLines(action.doc, action.source),
-    ].join('\n'),
+    [`${action.name}${parameters(action.params, '')}`, ...aboutLines(action.doc, action.source)].join('\n'),
     actorOf(action.actor, action.fairness),
     ...partsOf(action),
   ];
 }
 
-function nodeRows(
-  node: NodeDefinition,
-  actor: string,
-  indent: string,
-): readonly (readonly string[])[] {
+function nodeRows(node: NodeDefinition, actor: string, indent: string): readonly (readonly string[])[] {
   const inner = (nodes: readonly NodeDefinition[]): readonly (readonly string[])[] =>
     nodes.flatMap((child) => nodeRows(child, actor, `${indent}  `));
   if (node.kind === 'step') {
-    const lines = [
-      `${node.name}${parameters(node.params, ' ')}`,
-      ...aboutLines(node.doc, node.source),
-    ];
-    return [
-      [indented(lines, indent), actorOf(node.actor ?? actor, node.fairness), ...partsOf(node)],
-    ];
+    const lines = [`${node.name}${parameters(node.params, ' ')}`, ...aboutLines(node.doc, node.source)];
+    return [[indented(lines, indent), actorOf(node.actor ?? actor, node.fairness), ...partsOf(node)]];
   }
   const kind = `${node.kind === 'loop' ? 'while' : 'if'} ${node.name}`;
   return [
@@ -118,8 +95,7 @@ function indented(lines: readonly string[], indent: string): string {
 
 function procedureTitle({ name, actor, instance, repeat, about }: ProcedureDefinition): string {
   const own = instance === undefined ? '' : `(${instance.name}: ${memberOf(instance.sort.name)})`;
-  const fairness =
-    about.fairness === undefined || about.fairness === 'none' ? '' : `, ${about.fairness} fairness`;
+  const fairness = about.fairness === undefined || about.fairness === 'none' ? '' : `, ${about.fairness} fairness`;
   return `Procedure ${name}${own} of ${actor}${repeat ? ', again and again' : ''}${fairness}`;
 }
 
@@ -131,15 +107,9 @@ function parameters(params: StepDefinition['params'], space: '' | ' '): string {
   return list.length === 0 ? '' : `${space}(${list.join(', ')})`;
 }
 
-function aboutLines(
-  doc: string | undefined,
-  source: string | readonly string[] | undefined,
-): readonly string[] {
+function aboutLines(doc: string | undefined, source: string | readonly string[] | undefined): readonly string[] {
   const sources = source === undefined ? [] : typeof source === 'string' ? [source] : source;
-  return [
-    ...(doc === undefined ? [] : [doc]),
-    ...(sources.length === 0 ? [] : [`[${sources.join(', ')}]`]),
-  ];
+  return [...(doc === undefined ? [] : [doc]), ...(sources.length === 0 ? [] : [`[${sources.join(', ')}]`])];
 }
 
 function actorOf(actor: string, fairness: string | undefined): string {

@@ -18,31 +18,38 @@ export interface ProgressLine {
 }
 
 const secondsBetween = 0.1;
+/** The rate is that of the last second or so, since a search slows down as it grows. */
+const secondsOfRate = 1;
 const eraseLine = '\r\u001B[K';
 
-/** The progress line of a stream. */
+/** The progress line of a stream, for one search. */
 export function progressLine(stream: Terminal): ProgressLine {
   if (stream.isTTY !== true) return { show: () => undefined, clear: () => undefined };
-  let shownAt: number | undefined;
-  let rate = { states: 0, seconds: 0, perSecond: 0 };
+  let shownAt = 0;
+  let isShown = false;
+  let since = { states: 0, seconds: 0 };
+  let rate: number | undefined;
   return {
     show: (label, { states, depth, frontier, seconds }) => {
-      // A new search starts its clock anew.
-      if (seconds < rate.seconds) rate = { states: 0, seconds: 0, perSecond: 0 };
-      if (shownAt !== undefined && seconds >= shownAt && seconds - shownAt < secondsBetween) return;
+      if (seconds - shownAt < secondsBetween) return;
       shownAt = seconds;
-      if (seconds - rate.seconds >= 1 || rate.perSecond === 0) {
-        const perSecond = (states - rate.states) / Math.max(seconds - rate.seconds, 1e-3);
-        rate = { states, seconds, perSecond };
+      isShown = true;
+      const elapsed = seconds - since.seconds;
+      const current = (states - since.states) / elapsed;
+      if (elapsed >= secondsOfRate) {
+        since = { states, seconds };
+        rate = current;
       }
       const text =
-        `${label}: ${number(states)} states, ${number(Math.round(rate.perSecond))}/s, ` +
+        `${label}: ${number(states)} states, ${number(Math.round(rate ?? current))}/s, ` +
         `depth ${depth}, frontier ${number(frontier)}, ${seconds.toFixed(0)} s`;
-      stream.write(eraseLine + text.slice(0, (stream.columns ?? 80) - 1));
+      // A terminal that does not know its width says 0.
+      const { columns = 0 } = stream;
+      stream.write(eraseLine + text.slice(0, (columns > 0 ? columns : 80) - 1));
     },
     clear: () => {
-      if (shownAt !== undefined) stream.write(eraseLine);
-      shownAt = undefined;
+      if (isShown) stream.write(eraseLine);
+      isShown = false;
     },
   };
 }

@@ -33,10 +33,7 @@ export interface Comparison {
  * Compares a run with the record of its variant: the same properties are violated, by shortest traces of the same lengths.
  * A reachable property that has become unreachable has no trace; its length is 0.
  */
-export function compare(
-  { result, traces }: Run,
-  recorded: Readonly<Record<string, number>>,
-): Comparison {
+export function compare({ result, traces }: Run, recorded: Readonly<Record<string, number>>): Comparison {
   const differences: string[] = [];
   let found = 0;
   let open = false;

@@ -24,8 +24,7 @@ const found: Column = { title: 'found', width: 5, align: 'right' };
 /** The summary of a check of models, or of single variants: how many of the properties hold. */
 export function summaryOfVerdicts(instances: readonly Instance[], colours: Colours): Summary {
   const rest = [states, transitions, depth, time, verdict, held];
-  const name = (of: Instance): string =>
-    of.model.name + (of.variant === undefined ? '' : `\n  ${of.variant}`);
+  const name = (of: Instance): string => of.model.name + (of.variant === undefined ? '' : `\n  ${of.variant}`);
   const columns = [...fitting('model', instances.map(name), instances, rest), ...rest];
   return {
     head: head(columns),
@@ -115,8 +114,7 @@ export function duration(seconds: number): string {
 export function remarks({ result }: Run): readonly string[] {
   const open = result.properties.filter((property) => property.verdict === 'unknown').length;
   if (open === 0) return [];
-  const name =
-    result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
+  const name = result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
   const undecided = `${name}: ${open} of ${result.properties.length} properties undecided`;
   const why =
     result.limit === 'first violation'

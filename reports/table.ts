@@ -26,9 +26,7 @@ export function row(columns: readonly Column[], cells: readonly Cell[]): readonl
         const cell = cells[i] ?? '';
         const text = laidOut[i]?.[line] ?? '';
         const padded = align === 'right' ? text.padStart(width) : text.padEnd(width);
-        return typeof cell === 'string' || text === ''
-          ? padded
-          : padded.replace(text, () => cell.paint(text));
+        return typeof cell === 'string' || text === '' ? padded : padded.replace(text, () => cell.paint(text));
       })
       .join(gap)
       .trimEnd(),

@@ -57,9 +57,7 @@ export function traceLines({ steps }: Trace, colours: Colours): readonly string[
     const mark = `    ${String(i + 1).padStart(digits)}  `;
     const indent = ' '.repeat(mark.length);
     lines.push(
-      ...wrap(indent + step.title, pageWidth, 2).map((line, n) =>
-        n === 0 ? mark + line.slice(indent.length) : line,
-      ),
+      ...wrap(indent + step.title, pageWidth, 2).map((line, n) => (n === 0 ? mark + line.slice(indent.length) : line)),
     );
     for (const change of step.changes) {
       if (change.isPlace) continue;
@@ -70,36 +68,23 @@ export function traceLines({ steps }: Trace, colours: Colours): readonly string[
 }
 
 /** A change on one line; where that is too long for a queue or bag, the items that went and came. */
-function changeLines(
-  { field, before, after, removed, added }: Change,
-  indent: string,
-): readonly string[] {
+function changeLines({ field, before, after, removed, added }: Change, indent: string): readonly string[] {
   const whole = `${indent}${field}: ${before} -> ${after}`;
   if (whole.length <= pageWidth || removed.length + added.length === 0) {
     return wrap(whole, pageWidth, 4);
   }
   const items = [...removed.map((item) => `- ${item}`), ...added.map((item) => `+ ${item}`)];
-  return [
-    `${indent}${field}:`,
-    ...items.flatMap((item) => wrap(`${indent}  ${item}`, pageWidth, 2)),
-  ];
+  return [`${indent}${field}:`, ...items.flatMap((item) => wrap(`${indent}  ${item}`, pageWidth, 2))];
 }
 
-function around(
-  trace: Trace,
-  property: Property,
-  result: PropertyResult,
-  colours: Colours,
-): readonly string[] {
+function around(trace: Trace, property: Property, result: PropertyResult, colours: Colours): readonly string[] {
   const fields = fieldsAround(trace, property, result.binding ?? {});
   const width = Math.min(40, Math.max(0, ...fields.map(({ field }) => field.length)));
   const stuck = property.kind === 'deadlock' ? waits(trace.instance, finalState(trace)) : [];
   return [
     '',
     `  ${colours.cyan('state at the end')}`,
-    ...fields.flatMap(({ field, value }) =>
-      wrap(`    ${field.padEnd(width)}  ${value}`, pageWidth, 4),
-    ),
+    ...fields.flatMap(({ field, value }) => wrap(`    ${field.padEnd(width)}  ${value}`, pageWidth, 4)),
     ...stuck.flatMap((text) => wrap(`    ${text}`, pageWidth, 4)),
   ];
 }

@@ -78,10 +78,7 @@ const packages: Plugin = {
   name: 'packages',
   setup(esbuild) {
     const own = new URL('../index.js', import.meta.url);
-    const outside = (
-      path: string,
-      { kind }: OnResolveArgs,
-    ): { readonly path: string; readonly external: true } => ({
+    const outside = (path: string, { kind }: OnResolveArgs): { readonly path: string; readonly external: true } => ({
       // `require` takes paths, `import` takes URLs.
       path: kind === 'require-call' ? path : pathToFileURL(path).href,
       external: true,
@@ -97,8 +94,7 @@ const packages: Plugin = {
         pluginData: resolving,
       });
       // Node's own modules are outside already, and a package of TypeScript sources has to be bundled.
-      if (found.errors.length > 0 || found.external || /\.[cm]?tsx?$/.test(found.path))
-        return found;
+      if (found.errors.length > 0 || found.external || /\.[cm]?tsx?$/.test(found.path)) return found;
       return outside(found.path, args);
     });
   },

@@ -1,15 +1,7 @@
 /**
  * The file for `--json`: found to be writable before the search starts, and replaced in one go at the end.
  */
-import {
-  closeSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, openSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UsageError } from './usage-error.ts';
 
@@ -49,7 +41,9 @@ function attempt<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const message = error instanceof Error ? error.message : String(error);
+    // Without the system call and the temporary name that Node adds.
+    const reason = message.replace(/, \w+ '.*$/, '');
     throw new UsageError(`cannot write ${path}: ${reason}`, { cause: error });
   }
 }

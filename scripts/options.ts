@@ -33,16 +33,14 @@ const units: Readonly<Record<string, number>> = {
 export function bytes(text: string): number {
   const [, amount, unit = ''] = /^(\d*\.?\d+)([kmgt]?)i?b?$/i.exec(text) ?? [];
   const value = Math.floor(Number(amount) * (units[unit.toLowerCase()] ?? Number.NaN));
-  if (!(value > 0))
-    throw new InvalidArgumentError('It must be a number of bytes, such as 512M or 1.5G.');
+  if (!(value > 0)) throw new InvalidArgumentError('It must be a number of bytes, such as 512M or 1.5G.');
   return value;
 }
 
 /** Adds `page=3` to the sizes that were set before. */
 export function setSize(text: string, before: Sizes | undefined): Sizes {
   const [, name, value] = /^([^=]+)=(-?\d+(?:\.\d+)?)$/.exec(text) ?? [];
-  if (name === undefined)
-    throw new InvalidArgumentError('It must be a name and a number, such as page=3.');
+  if (name === undefined) throw new InvalidArgumentError('It must be a name and a number, such as page=3.');
   return { ...before, [name]: Number(value) };
 }
 

@@ -66,13 +66,8 @@ export function plan(protocols: readonly Protocol[], wishes: Wishes): readonly P
 }
 
 /** The properties that a variant must violate, of those that are decided, with the lengths of their shortest traces. */
-export function recordOf(
-  { violates }: Variant,
-  only: readonly string[] | undefined,
-): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    Object.entries(violates).filter(([name]) => only?.includes(name) ?? true),
-  );
+export function recordOf({ violates }: Variant, only: readonly string[] | undefined): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(violates).filter(([name]) => only?.includes(name) ?? true));
 }
 
 function refuseUnknownRecord({ instance, sets, variant }: Planned): void {
@@ -84,10 +79,7 @@ function refuseUnknownRecord({ instance, sets, variant }: Planned): void {
   );
 }
 
-function variantsOf(
-  { variants }: Protocol,
-  name: string | undefined,
-): readonly (Variant | undefined)[] {
+function variantsOf({ variants }: Protocol, name: string | undefined): readonly (Variant | undefined)[] {
   if (name === undefined) return [undefined];
   const all = variants.flatMap((set) => set.variants);
   return name === 'all' ? all : all.filter((variant) => variant.name === name);
@@ -107,9 +99,7 @@ function listed(protocols: readonly Protocol[]): string {
 
 /** The sizes that a model has: with several models, each takes those that are its own. */
 function ownSizes(model: Model, set: Sizes): Sizes {
-  return Object.fromEntries(
-    Object.entries(set).filter(([name]) => sizeNames(model).includes(name)),
-  );
+  return Object.fromEntries(Object.entries(set).filter(([name]) => sizeNames(model).includes(name)));
 }
 
 function sizeNames(model: Model): readonly string[] {
@@ -118,9 +108,7 @@ function sizeNames(model: Model): readonly string[] {
 
 /** The searches that have one of the named properties, each for those that it has. */
 function onlyProperties(all: readonly Planned[], wanted: readonly string[]): readonly Planned[] {
-  const names = all.map(({ instance, sets }) =>
-    propertiesOf(instance, sets).map(({ name }) => name),
-  );
+  const names = all.map(({ instance, sets }) => propertiesOf(instance, sets).map(({ name }) => name));
   for (const name of wanted) refuseUnknown('property', name, names.flat());
   return all
     .map((planned, i) => ({

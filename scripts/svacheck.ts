@@ -3,6 +3,7 @@
  * The front door: the commands, and one message with exit code 2 for whatever is wrong with a call or a model.
  */
 import { createRequire } from 'node:module';
+import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { ModelError } from '../language/index.ts';
 import { addCheck } from './commands/check.ts';
@@ -15,9 +16,7 @@ const { version } = createRequire(import.meta.url)('svacheck/package.json') as {
 };
 
 const program = new Command('svacheck')
-  .description(
-    'Checks protocols of Shared Virtual Addressing: every interleaving, within stated sizes.',
-  )
+  .description('Checks protocols of Shared Virtual Addressing: every interleaving, within stated sizes.')
   .version(version)
   .exitOverride()
   .addHelpText('after', '\nExample:\n  svacheck check atc-invalidation');
@@ -45,7 +44,7 @@ try {
 
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return `error: ${String(error)}`;
-  if (process.env['DEBUG'] === 'svacheck') return `error: ${error.stack ?? error.message}`;
+  if (process.env['DEBUG'] === 'svacheck') return `error: ${inspect(error)}`;
   if (error instanceof UsageError || error instanceof ModelError) return `error: ${error.message}`;
   return `error: ${error.message}\nThis should not happen; DEBUG=svacheck shows where it did.`;
 }

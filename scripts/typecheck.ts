@@ -1,9 +1,9 @@
 /**
- * The type check of users' files, by the TypeScript compiler that this package depends on, under the nearest tsconfig.json or
- * else strict options. A misspelt field or enum value is found here, before anything runs.
+ * The type check of users' files, by the TypeScript compiler that this package depends on: as strict as the nearest tsconfig.json
+ * asks, or else strict. A misspelt field or enum value is found here, before anything runs.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -17,8 +17,8 @@ export async function typeCheck(file: string): Promise<void> {
   try {
     const config = join(folder, 'tsconfig.json');
     writeFileSync(join(folder, 'console.d.ts'), consoleTypes);
-    writeFileSync(config, JSON.stringify(configFor(file, folder), undefined, 2));
-    const { code, output } = await compile(config);
+    writeFileSync(config, JSON.stringify(await configFor(file, folder)));
+    const { code, output } = await compiler(['-p', config, '--pretty', 'false']);
     if (code === 0) return;
     const lines = output.split('\n').filter((line) => line.trim() !== '');
     throw new UsageError(lines.map((line) => readable(line)).join('\n'));
@@ -31,44 +31,67 @@ export async function typeCheck(file: string): Promise<void> {
 const consoleTypes =
   'declare var console: { readonly [method in "log" | "error" | "table"]: (...values: unknown[]) => void };';
 
-function configFor(file: string, folder: string): object {
-  const base = nearest(dirname(file), 'tsconfig.json');
+type Options = Readonly<Record<string, unknown>>;
+
+/** What a project may decide about the types of its models: how strict, and which types are there. */
+const ofProject: readonly string[] = [
+  'strict',
+  'noImplicitAny',
+  'noImplicitThis',
+  'strictNullChecks',
+  'strictFunctionTypes',
+  'strictBindCallApply',
+  'strictPropertyInitialization',
+  'strictBuiltinIteratorReturn',
+  'useUnknownInCatchVariables',
+  'exactOptionalPropertyTypes',
+  'noUncheckedIndexedAccess',
+  'noPropertyAccessFromIndexSignature',
+  'noImplicitReturns',
+  'noImplicitOverride',
+  'noFallthroughCasesInSwitch',
+  'lib',
+  'types',
+];
+
+async function configFor(file: string, folder: string): Promise<object> {
+  const project = await projectOptions(file);
   const nodeTypes = nearest(dirname(file), join('node_modules', '@types', 'node', 'package.json'));
-  const declaresTypes = base !== undefined && /"types"\s*:/.test(readFileSync(base, 'utf8'));
-  return {
-    ...(base === undefined ? {} : { extends: base }),
-    compilerOptions: {
-      ...(base === undefined
-        ? { strict: true, noFallthroughCasesInSwitch: true, target: 'es2023', lib: ['es2023'] }
-        : {}),
-      ...(declaresTypes ? {} : { types: nodeTypes === undefined ? [] : ['node'] }),
-      ...(nodeTypes === undefined ? {} : { typeRoots: [dirname(dirname(dirname(nodeTypes)))] }),
-      // As the file will be loaded: by a bundler, whatever the module kind of its package, with `.ts` or without.
-      module: 'esnext',
-      moduleResolution: 'bundler',
-      allowImportingTsExtensions: true,
-      resolveJsonModule: true,
-      ...(resolves(file)
-        ? {}
-        : { paths: { svacheck: [fileURLToPath(new URL('../index.d.ts', import.meta.url))] } }),
-      // Nothing is built here, and what is unused or badly built elsewhere is no mistake of the model.
-      noEmit: true,
-      composite: false,
-      incremental: false,
-      tsBuildInfoFile: null,
-      declaration: false,
-      declarationMap: false,
-      emitDeclarationOnly: false,
-      isolatedDeclarations: false,
-      rewriteRelativeImportExtensions: false,
-      rootDir: null,
-      noUnusedLocals: false,
-      noUnusedParameters: false,
-      skipLibCheck: true,
+  const compilerOptions: Options = {
+    strict: true,
+    lib: ['es2023'],
+    types: nodeTypes === undefined ? [] : ['node'],
+    ...project,
+    ...(nodeTypes === undefined ? {} : { typeRoots: [dirname(dirname(dirname(nodeTypes)))] }),
+    // As the file will be loaded: by a bundler, whatever the module kind of its package, with `.ts` or without.
+    target: 'es2023',
+    module: 'esnext',
+    moduleResolution: 'bundler',
+    allowImportingTsExtensions: true,
+    resolveJsonModule: true,
+    paths: {
+      ...(project['paths'] as Options | undefined),
+      ...(resolves(file) ? {} : { svacheck: [fileURLToPath(new URL('../index.d.ts', import.meta.url))] }),
     },
-    files: [file, ...(nodeTypes === undefined ? [join(folder, 'console.d.ts')] : [])],
-    include: [],
-    references: [],
+    noEmit: true,
+    skipLibCheck: true,
+  };
+  const files = [file, ...(nodeTypes === undefined ? [join(folder, 'console.d.ts')] : [])];
+  return { compilerOptions, files };
+}
+
+/** The options of the nearest tsconfig.json, with all that it extends, that concern types; none if it cannot be read. */
+async function projectOptions(file: string): Promise<Options> {
+  const config = nearest(dirname(file), 'tsconfig.json');
+  if (config === undefined) return {};
+  const { code, output } = await compiler(['--showConfig', '-p', config]);
+  if (code !== 0) return {};
+  const { compilerOptions = {} } = JSON.parse(output) as { readonly compilerOptions?: Options };
+  const paths = Object.entries((compilerOptions['paths'] ?? {}) as Readonly<Record<string, readonly string[]>>);
+  const absolute = paths.map(([name, targets]) => [name, targets.map((path) => resolve(dirname(config), path))]);
+  return {
+    ...Object.fromEntries(Object.entries(compilerOptions).filter(([name]) => ofProject.includes(name))),
+    ...(absolute.length === 0 ? {} : { paths: Object.fromEntries(absolute) as Options }),
   };
 }
 
@@ -94,22 +117,19 @@ interface Outcome {
   readonly output: string;
 }
 
-function compile(config: string): Promise<Outcome> {
+/** Runs `tsc`. */
+function compiler(args: readonly string[]): Promise<Outcome> {
   const manifest = createRequire(import.meta.url).resolve('typescript/package.json');
   const tsc = join(dirname(manifest), 'bin', 'tsc');
   return new Promise((done, fail) => {
-    const child = spawn(process.execPath, [tsc, '-p', config, '--pretty', 'false'], {
+    const child = spawn(process.execPath, [tsc, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
     child.stdout.on('data', (text: Buffer) => (output += text.toString()));
     child.stderr.on('data', (text: Buffer) => (output += text.toString()));
     child.on('error', (error) =>
-      fail(
-        new UsageError(
-          `cannot start the type check (--no-typecheck goes without): ${error.message}`,
-        ),
-      ),
+      fail(new UsageError(`cannot start the type check (--no-typecheck goes without): ${error.message}`)),
     );
     child.on('close', (code) => done({ code, output }));
   });

@@ -37,11 +37,7 @@ export function fieldsAround(
 }
 
 /** What `read` looks at in a state: every value that is not itself made of fields. */
-function fieldsRead(
-  instance: Instance,
-  state: State,
-  read: (view: State) => unknown,
-): Map<string, string> {
+function fieldsRead(instance: Instance, state: State, read: (view: State) => unknown): Map<string, string> {
   const fields = new Map<string, string>();
   const note = (field: string, domain: Concrete, value: unknown): void => {
     fields.set(withoutDot(field), domain.show(value));
@@ -75,16 +71,11 @@ export function waits(instance: Instance, state: State): readonly string[] {
     const { instance: parameter } = rule.control;
     for (const { values, action } of rule.bindings) {
       const member = parameter === undefined ? undefined : values[parameter];
-      const own =
-        parameter === undefined
-          ? state[rule.type]
-          : (state[rule.type] as readonly unknown[])[Number(member)];
+      const own = parameter === undefined ? state[rule.type] : (state[rule.type] as readonly unknown[])[Number(member)];
       if ((own as { readonly at: string }).at !== rule.step) continue;
-      const shown =
-        parameter === undefined ? '' : `(${rule.params[parameter]?.show(member) ?? ''})`;
+      const shown = parameter === undefined ? '' : `(${rule.params[parameter]?.show(member) ?? ''})`;
       const who = `${rule.type}${shown}`;
-      if (!found.has(who))
-        found.set(who, `${who} is at '${rule.step}': ${refusal(instance, state, action)}`);
+      if (!found.has(who)) found.set(who, `${who} is at '${rule.step}': ${refusal(instance, state, action)}`);
     }
   }
   return [...found.values()];
@@ -107,9 +98,7 @@ export function showBinding(
   property: string,
   binding: Readonly<Record<string, unknown>>,
 ): string {
-  const spec = sets
-    .map((set) => set.build(instance.context)[property])
-    .find((found) => found !== undefined);
+  const spec = sets.map((set) => set.build(instance.context)[property]).find((found) => found !== undefined);
   const domain = concrete(record(spec?.params ?? {}), instance.sizes);
   return Object.entries(binding)
     .map(([name, value]) => `${name}: ${domain.child(name)?.domain.show(value) ?? String(value)}`)

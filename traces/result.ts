@@ -12,9 +12,7 @@ const step = z.object({
   step: z.string().optional(),
   args: z.record(z.string(), z.unknown()),
   actor: z.string(),
-  changes: z
-    .array(z.object({ field: z.string(), before: z.string(), after: z.string() }))
-    .optional(),
+  changes: z.array(z.object({ field: z.string(), before: z.string(), after: z.string() })).optional(),
 });
 
 const property = z.object({

@@ -88,9 +88,7 @@ export function finalState(trace: Trace): State {
 }
 
 function ruleOf(instance: Instance, { type, step }: ActionData): Rule {
-  const rule = instance.rules.find(
-    (candidate) => candidate.type === type && candidate.step === step,
-  );
+  const rule = instance.rules.find((candidate) => candidate.type === type && candidate.step === step);
   if (rule === undefined) throw new ModelError(`there is no action '${type}'`);
   return rule;
 }
@@ -99,8 +97,7 @@ function ruleOf(instance: Instance, { type, step }: ActionData): Rule {
 function placeOf(rule: Rule, action: ActionData): string | undefined {
   if (rule.control === undefined) return undefined;
   const { instance } = rule.control;
-  const own =
-    instance === undefined ? '' : `[${rule.params[instance]?.show(action[instance]) ?? ''}]`;
+  const own = instance === undefined ? '' : `[${rule.params[instance]?.show(action[instance]) ?? ''}]`;
   return `${rule.type}${own}.at`;
 }
 
@@ -111,8 +108,7 @@ function titleOf(rule: Rule, action: ActionData): string {
     const isOwn = rule.control === undefined || rule.control.instance === name;
     (isOwn ? own : chosen).push(showParameter(name, domain.show(action[name])));
   }
-  const list = (parameters: readonly string[]): string =>
-    parameters.length === 0 ? '' : `(${parameters.join(', ')})`;
+  const list = (parameters: readonly string[]): string => (parameters.length === 0 ? '' : `(${parameters.join(', ')})`);
   return rule.step === undefined
     ? `${rule.type}${list(own)}`
     : `${rule.type}${list(own)}: ${rule.step}${chosen.length === 0 ? '' : ' '}${list(chosen)}`;
@@ -120,15 +116,12 @@ function titleOf(rule: Rule, action: ActionData): string {
 
 /** `page: page0` says no more than `page0`. */
 function showParameter(name: string, value: string): string {
-  return value.startsWith(name) && /^\d+$/.test(value.slice(name.length))
-    ? value
-    : `${name}: ${value}`;
+  return value.startsWith(name) && /^\d+$/.test(value.slice(name.length)) ? value : `${name}: ${value}`;
 }
 
 function argsOf(rule: Rule, action: ActionData): Readonly<Record<string, unknown>> {
   const args: Record<string, unknown> = {};
-  for (const [name, domain] of Object.entries(rule.params))
-    args[name] = plain(domain, action[name]);
+  for (const [name, domain] of Object.entries(rule.params)) args[name] = plain(domain, action[name]);
   return args;
 }
 

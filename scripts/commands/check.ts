@@ -43,28 +43,14 @@ export function addCheck(program: Command): void {
       '[MODEL|FILE.ts...]',
       'shipped models, with those below them, or files that export models (default: all shipped)',
     )
-    .option(
-      '--size <size>',
-      'a named size of the model (default: ci; for a variant, the one it was recorded at)',
-    )
-    .option(
-      '--set <name=number>',
-      'set the size of a sort, or a constant; may be repeated',
-      setSize,
-    )
-    .option(
-      '--variant <name|all>',
-      'check a variant, or check that all variants are found as recorded',
-    )
+    .option('--size <size>', 'a named size of the model (default: ci; for a variant, the one it was recorded at)')
+    .option('--set <name=number>', 'set the size of a sort, or a constant; may be repeated', setSize)
+    .option('--variant <name|all>', 'check a variant, or check that all variants are found as recorded')
     .option('--property <name>', 'decide only this property; may be repeated', another)
     .option('--keep-going', 'explore on after a violation, until every property is decided')
     .option('--max-states <n>', 'stop after so many states', count)
     .option('--max-seconds <s>', 'stop after so many seconds', seconds)
-    .option(
-      '--max-memory <bytes>',
-      "stop when so much is in use, such as 2G (at most 85 % of Node's heap)",
-      bytes,
-    )
+    .option('--max-memory <bytes>', "stop when so much is in use, such as 2G (at most 85 % of Node's heap)", bytes)
     .option('--json <file>', 'write the results as JSON, - for standard output')
     .option('--mermaid', 'print each counterexample as a Mermaid sequence diagram')
     .option('--no-typecheck', 'do not check the types of FILE.ts')
@@ -94,15 +80,13 @@ async function check(targets: readonly string[], options: CheckOptions): Promise
   const colours = coloursFor(stream);
   const instances = searches.map(({ instance }) => instance);
   const isRecord = options.variant === 'all';
-  const summary = isRecord
-    ? summaryOfVariants(instances, colours)
-    : summaryOfVerdicts(instances, colours);
+  const summary = isRecord ? summaryOfVariants(instances, colours) : summaryOfVerdicts(instances, colours);
   const runs: Run[] = [];
   let failure: string | undefined;
   try {
-    print(summary.head);
     for (const planned of searches) {
       const run = runOf(planned, options);
+      if (runs.length === 0) print(summary.head);
       runs.push(run);
       print(summary.rowOf(run));
     }
@@ -122,8 +106,7 @@ function runOf(planned: Planned, options: CheckOptions): Run {
   const { instance, sets, only, variant } = planned;
   const isRecord = options.variant === 'all';
   const progress = progressLine(process.stderr);
-  const name =
-    variant === undefined ? instance.model.name : `${instance.model.name} ${variant.name}`;
+  const name = variant === undefined ? instance.model.name : `${instance.model.name} ${variant.name}`;
   const searchOptions: SearchOptions = {
     properties: only,
     keepGoing: options.keepGoing === true || isRecord,
@@ -162,9 +145,7 @@ function runOf(planned: Planned, options: CheckOptions): Run {
 
 /** What is printed below the table. Of a variant that is found as recorded, nothing more needs to be said. */
 function details(runs: readonly Run[], isRecord: boolean, colours: Colours): readonly string[] {
-  const notable = isRecord
-    ? runs.filter((run) => compare(run, run.recorded ?? {}).verdict !== 'as recorded')
-    : runs;
+  const notable = isRecord ? runs.filter((run) => compare(run, run.recorded ?? {}).verdict !== 'as recorded') : runs;
   return [
     ...section(notable.flatMap((run) => remarks(run))),
     ...notable.flatMap((run) => {
@@ -194,17 +175,14 @@ function diagrams(runs: readonly Run[]): readonly string[] {
     result.properties.flatMap(({ name, verdict }) => {
       const trace = traces.get(name);
       if (trace === undefined || verdict !== 'violated') return [];
-      const of =
-        result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
+      const of = result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
       return [`%% ${of}: ${name}\n${mermaidOf(trace, `violated: ${name}`)}`];
     }),
   );
 }
 
 function exitCode(runs: readonly Run[], isRecord: boolean): number {
-  const verdicts = runs.map((run) =>
-    isRecord ? compare(run, run.recorded ?? {}).verdict : run.result.verdict,
-  );
+  const verdicts = runs.map((run) => (isRecord ? compare(run, run.recorded ?? {}).verdict : run.result.verdict));
   if (verdicts.some((verdict) => verdict === 'violated' || verdict === 'differs')) return 1;
   return verdicts.includes('unknown') ? 3 : 0;
 }

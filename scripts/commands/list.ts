@@ -21,13 +21,8 @@ export function addList(program: Command): void {
   program
     .command('list')
     .summary('list models with their sizes, properties and variants')
-    .description(
-      'Lists the shipped models, or those named or in files: their sizes, properties and variants.',
-    )
-    .argument(
-      '[MODEL|FILE.ts...]',
-      'shipped models, or files that export models (default: all shipped)',
-    )
+    .description('Lists the shipped models, or those named or in files: their sizes, properties and variants.')
+    .argument('[MODEL|FILE.ts...]', 'shipped models, or files that export models (default: all shipped)')
     .option('--json', 'as JSON')
     .option('--no-typecheck', 'do not check the types of FILE.ts')
     .addHelpText('after', '\nExample:\n  svacheck list atc-invalidation')
@@ -48,14 +43,12 @@ function listingOf({ model, properties, variants }: Protocol) {
     model: model.name,
     doc: model.doc,
     sizes: model.sizes,
-    properties: propertiesOf(instantiate(model), properties).map(
-      ({ name, kind, doc, requirements }) => ({
-        name,
-        kind,
-        doc,
-        requirements,
-      }),
-    ),
+    properties: propertiesOf(instantiate(model), properties).map(({ name, kind, doc, requirements }) => ({
+      name,
+      kind,
+      doc,
+      requirements,
+    })),
     variants: variants.flatMap((set) =>
       set.variants.map(({ name, doc, reference, violates, size, set: sizes }) => ({
         name,
@@ -69,25 +62,15 @@ function listingOf({ model, properties, variants }: Protocol) {
   };
 }
 
-function linesOf(
-  { model, doc, sizes, properties, variants }: Listing,
-  { bold, cyan }: Colours,
-): readonly string[] {
+function linesOf({ model, doc, sizes, properties, variants }: Listing, { bold, cyan }: Colours): readonly string[] {
   const sizeRows = Object.entries(sizes).map(([name, values]) => [
     name,
     Object.entries(values)
       .map(([sort, size]) => `${sort}=${size}`)
       .join(' '),
   ]);
-  const propertyRows = properties.map(({ name, kind, requirements }) => [
-    name,
-    kind,
-    requirements.join(', '),
-  ]);
-  const variantRows = variants.map(({ name, doc: what, reference }) => [
-    name,
-    `${what}\n(${reference})`,
-  ]);
+  const propertyRows = properties.map(({ name, kind, requirements }) => [name, kind, requirements.join(', ')]);
+  const variantRows = variants.map(({ name, doc: what, reference }) => [name, `${what}\n(${reference})`]);
   const section = (title: string, rows: readonly (readonly string[])[]): readonly string[] =>
     rows.length === 0 ? [] : [`  ${cyan(title)}`, ...table(rows)];
   return [

@@ -20,16 +20,10 @@ export function addShow(program: Command): void {
   program
     .command('show')
     .summary('show the state, actions and procedures of a model')
-    .description(
-      'Shows what a model is made of: its state with the domain of each field, its actions and procedures.',
-    )
+    .description('Shows what a model is made of: its state with the domain of each field, its actions and procedures.')
     .argument('<MODEL|FILE.ts>', 'a shipped model, or a file that exports models')
     .option('--size <size>', 'a named size of the model (default: ci)')
-    .option(
-      '--set <name=number>',
-      'set the size of a sort, or a constant; may be repeated',
-      setSize,
-    )
+    .option('--set <name=number>', 'set the size of a sort, or a constant; may be repeated', setSize)
     .option('--no-typecheck', 'do not check the types of FILE.ts')
     .addHelpText('after', '\nExample:\n  svacheck show atc-invalidation --size smoke')
     .action(async (target: string, options: ShowOptions) => {

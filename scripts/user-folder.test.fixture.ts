@@ -1,0 +1,177 @@
+/**
+ * A user's folder outside of any package, with models of known size and known violations, and the built command line run in it.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+
+const program = fileURLToPath(new URL('../dist/scripts/svacheck.js', import.meta.url));
+
+/** What a call of the program came to. */
+export interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A folder with files, removed after the tests. */
+export interface UserFolder {
+  readonly path: string;
+  readonly write: (name: string, text: string) => void;
+  /** Runs `svacheck` in the folder, not on a terminal. */
+  readonly svacheck: (...args: readonly string[]) => Promise<Outcome>;
+}
+
+/** Makes a folder with these files. */
+export function userFolder(files: Readonly<Record<string, string>>): UserFolder {
+  const path = mkdtempSync(join(tmpdir(), 'svacheck-test-'));
+  afterAll(() => rmSync(path, { recursive: true, force: true }));
+  const write = (name: string, text: string): void => {
+    mkdirSync(dirname(join(path, name)), { recursive: true });
+    writeFileSync(join(path, name), text);
+  };
+  for (const [name, text] of Object.entries(files)) write(name, text);
+  return { path, write, svacheck: (...args) => run(path, args) };
+}
+
+function run(cwd: string, args: readonly string[]): Promise<Outcome> {
+  const { DEBUG: _debug, ...env } = process.env;
+  return new Promise((done, fail) => {
+    const child = spawn(process.execPath, [program, ...args], { cwd, env });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (text: Buffer) => (out += text.toString()));
+    child.stderr.on('data', (text: Buffer) => (err += text.toString()));
+    child.on('error', fail);
+    child.on('close', (code) => done({ code, out, err }));
+  });
+}
+
+/**
+ * Peterson's mutual exclusion of two processes: 20 states, 34 transitions. With `bug`, entering waits for nothing, and the
+ * shortest violation has both processes raise the flag, give turn and enter: 6 steps.
+ */
+export function peterson(bug = false): string {
+  const wait = bug ? 'true' : '!s.flag[next(Process, process)].up || s.turn === process';
+  return `import { bool, each, model, properties, sort } from 'svacheck';
+const Process = sort('process', { ordered: true });
+export const peterson = model({
+  name: 'peterson',
+  doc: 'Mutual exclusion of two processes.',
+  sizes: { smoke: { process: 2 }, ci: { process: 2 }, deep: { process: 2 } },
+  state: () => ({ flag: each(Process, { up: bool }), turn: Process }),
+  actions: ({ procedure, next }) => ({
+    run: procedure({ process: Process }, {
+      actor: 'process',
+      repeat: true,
+      steps: ({ step }) => [
+        step('raise flag', { then: { up: (s, { process }) => { s.flag[process].up = true; } } }),
+        step('give turn', { then: { give: (s, { process }) => { s.turn = next(Process, process); } } }),
+        step('enter', { when: { 'it may': (s, { process }) => ${wait} } }),
+        step('leave', { then: { down: (s, { process }) => { s.flag[process].up = false; } } }),
+      ],
+    }),
+  }),
+});
+export const petersonProperties = properties(peterson, ({ invariant }) => ({
+  'mutual exclusion': invariant({
+    doc: 'at most one process is inside',
+    requirement: ['REQ-1', 'REQ-2'],
+    holds: (s) => s.run.filter((r) => r.at === 'leave').length <= 1,
+  }),
+}));
+`;
+}
+
+/**
+ * A channel with room for two of three items. States are the pairs (sent, received) with at most two between: 9, and 10
+ * transitions. With `bug`, the sender does not look for room: after two sends the third has none.
+ */
+export function channel(bug = false): string {
+  const room = bug ? 'true' : '!s.channel.isFull';
+  return `import { model, properties, queue, range } from 'svacheck';
+export const channel = model({
+  name: 'channel',
+  sizes: { smoke: { items: 3, room: 2 }, ci: { items: 3, room: 2 }, deep: { items: 9, room: 4 } },
+  state: ({ size }) => ({
+    sent: range(0, size.items),
+    received: range(0, size.items),
+    channel: queue(size.room, { item: range(0, size.items) }),
+  }),
+  actions: ({ action, size }) => ({
+    send: action({}, {
+      actor: 'sender',
+      when: { 'an item is left': (s) => s.sent < size.items, 'there is room': (s) => ${room} },
+      then: {
+        'put it in': (s) => s.channel.push({ item: s.sent }),
+        'count it': (s) => { s.sent = s.sent + 1; },
+      },
+    }),
+    receive: action({}, {
+      actor: 'receiver',
+      when: { 'an item has come': (s) => !s.channel.isEmpty },
+      then: { 'take it out': (s) => { s.received = s.channel.shift().item + 1; } },
+    }),
+  }),
+});
+export const channelProperties = properties(channel, ({ invariant, reachable, deadlockFree, size }) => ({
+  'nothing is lost': invariant({ holds: (s) => s.sent === s.received + s.channel.length }),
+  'all is received': reachable({ holds: (s) => s.received === size.items }),
+  'no deadlock': deadlockFree({ final: { 'all is received': (s) => s.received === size.items } }),
+}));
+`;
+}
+
+/**
+ * A token that goes round: at one of three members or in a bag on its way to one, 6 states and 6 transitions. The variant
+ * keeps the token when it is sent on: two tokens after one step. `recorded` is what it says of that.
+ */
+export function ring(recorded = 1): string {
+  return `import { bag, bool, each, model, properties, sort, variants } from 'svacheck';
+const Member = sort('member', { ordered: true });
+const First = 0;
+export const ring = model({
+  name: 'ring',
+  sizes: { smoke: { member: 2 }, ci: { member: 3 }, deep: { member: 9 } },
+  state: () => ({ member: each(Member, { token: bool }), link: bag(2, { to: Member }) }),
+  initial: (s) => { for (const [i, member] of [...s.member].entries()) member.token = i === First; },
+  actions: ({ action, next }) => ({
+    send: action({ member: Member }, {
+      actor: 'sender',
+      when: {
+        'it has the token': (s, { member }) => s.member[member].token,
+        'the link has room': (s) => !s.link.isFull,
+      },
+      then: {
+        'send it on': (s, { member }) => s.link.add({ to: next(Member, member) }),
+        'have it no longer': (s, { member }) => { s.member[member].token = false; },
+      },
+    }),
+    receive: action({ member: Member }, {
+      actor: 'receiver',
+      when: { 'it has come': (s, { member }) => s.link.has({ to: member }) },
+      then: {
+        'take it off': (s, { member }) => { s.link.remove({ to: member }); },
+        'have it': (s, { member }) => { s.member[member].token = true; },
+      },
+    }),
+  }),
+});
+const ringProperties = properties(ring, ({ invariant }) => ({
+  'there is one token': invariant({
+    holds: (s) => s.member.filter(({ token }) => token).length + s.link.length === 1,
+  }),
+}));
+export const ringVariants = variants(ringProperties, {
+  'keeps-the-token': {
+    doc: 'the sender does not forget the token',
+    reference: 'made up',
+    violates: { 'there is one token': ${recorded} },
+    edits: ({ drop }) => [drop(['send', 'have it no longer'])],
+  },
+});
+`;
+}

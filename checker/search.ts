@@ -78,11 +78,7 @@ const mapCapacity = 2 ** 24 - 2 ** 16;
  * broken. Without `keepGoing` the search stops at the end of the level on which the first violation was found, so that
  * counts do not depend on the order of states within a level.
  */
-export function search(
-  instance: Instance,
-  sets: readonly PropertySet[],
-  options: SearchOptions = {},
-): CheckResult {
+export function search(instance: Instance, sets: readonly PropertySet[], options: SearchOptions = {}): CheckResult {
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
   const claims = propertiesOf(instance, sets, options.properties).map((property): Claim => ({ property }));

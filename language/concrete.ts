@@ -46,7 +46,7 @@ function code(index: number): string {
 }
 
 /** `value` as it would be written in a message. */
-export function showRaw(value: unknown): string {
+function showRaw(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (value === undefined) return 'nothing (undefined)';
   if (typeof value === 'function') return 'a function';
@@ -57,7 +57,7 @@ export function showRaw(value: unknown): string {
       return 'an object';
     }
   }
-  return String(value);
+  return typeof value === 'symbol' ? 'a symbol' : `${value as number}`;
 }
 
 function leaf<T>(kind: string, values: readonly T[], describe: string, show: (value: T) => string): Concrete<T> {
@@ -88,8 +88,7 @@ function rangeOf(low: number, high: number): Concrete<number> {
     count: BigInt(high - low + 1),
     initial: low,
     key: (value) => (inside(value) ? code(value - low) : outside(describe, value)),
-    misfit: (value, field) =>
-      inside(value) ? undefined : { field, problem: `${showRaw(value)} is not ${describe}` },
+    misfit: (value, field) => (inside(value) ? undefined : { field, problem: `${showRaw(value)} is not ${describe}` }),
     values: () => Array.from({ length: high - low + 1 }, (_, i) => low + i),
     show: String,
     child: () => undefined,
@@ -105,9 +104,7 @@ function memberName(sort: string, member: number): string {
 export function sortSize(name: string, sizes: Sizes): number {
   const size = sizes[name];
   if (size === undefined) {
-    throw new ModelError(
-      `sort '${name}' has no size: give one in the model's sizes or with --set ${name}=2`,
-    );
+    throw new ModelError(`sort '${name}' has no size: give one in the model's sizes or with --set ${name}=2`);
   }
   if (size === 0) throw new ModelError(`sort '${name}' has size 0: it needs at least one member`);
   if (size > 0xffff) throw new ModelError(`sort '${name}' has ${size} members: at most 65535 are possible`);
@@ -122,8 +119,7 @@ function optionalOf(of: Concrete): Concrete {
     count: of.count + 1n,
     initial: null,
     key: (value) => (value === null ? none : some + of.key(value)),
-    misfit: (value, field, known) =>
-      value === null ? undefined : of.misfit(value, field, known ?? undefined),
+    misfit: (value, field, known) => (value === null ? undefined : of.misfit(value, field, known ?? undefined)),
     values: () => [null, ...of.values()],
     show: (value) => (value === null ? 'none' : of.show(value)),
     child: (key) => of.child(key),
@@ -172,8 +168,7 @@ function recordOf(fields: Readonly<Record<string, Concrete>>): Concrete<Plain> {
       }
       return values.map((value) => Object.freeze(value));
     },
-    show: (value) =>
-      `{ ${entries.map(([name, field]) => `${name}: ${field.show(value[name])}`).join(', ')} }`,
+    show: (value) => `{ ${entries.map(([name, field]) => `${name}: ${field.show(value[name])}`).join(', ')} }`,
     child: (key) => {
       const field = fields[String(key)];
       return field === undefined ? undefined : { label: `.${key}`, domain: field };
@@ -358,5 +353,7 @@ export function concrete(domain: Domain, sizes: Sizes, label = ''): Concrete {
 /** The binary logarithm of a count, for "at most 2^n states". */
 export function log2(count: bigint): number {
   const digits = count.toString(2);
-  return digits.length - 1 + Math.log2(Number.parseInt(digits.slice(0, 52), 2) / 2 ** (Math.min(digits.length, 52) - 1));
+  return (
+    digits.length - 1 + Math.log2(Number.parseInt(digits.slice(0, 52), 2) / 2 ** (Math.min(digits.length, 52) - 1))
+  );
 }

@@ -1,17 +1,7 @@
 /**
  * A behaviour as data that variants can edit: actions and procedures as lists of named guards, effects and steps.
  */
-import type {
-  About,
-  Behaviour,
-  BranchNode,
-  Effect,
-  LoopNode,
-  Node,
-  Params,
-  StateTest,
-  StepNode,
-} from './behaviour.ts';
+import type { About, Behaviour, BranchNode, Effect, LoopNode, Node, Params, StateTest, StepNode } from './behaviour.ts';
 import { isOrdinaryName } from './concrete.ts';
 import type { Shape, Sort } from './domain.ts';
 import { ModelError } from './errors.ts';

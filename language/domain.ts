@@ -39,8 +39,7 @@ export interface Shape {
 export type Member<Name extends string> = `a ${Name}`;
 
 /** A named finite set, such as pages or processes; its size comes from the model's sizes. */
-export interface Sort<Name extends string = string, Ordered extends boolean = boolean>
-  extends Domain<Member<Name>> {
+export interface Sort<Name extends string = string, Ordered extends boolean = boolean> extends Domain<Member<Name>> {
   readonly name: Name;
   readonly ordered: Ordered;
 }
@@ -63,11 +62,7 @@ export type Each<Name extends string, T> = { [member in Member<Name>]: T } & Eac
 
 /** The values of a domain or shape, as an effect may change them. */
 export type Value<D> =
-  D extends Domain<infer T>
-    ? T
-    : D extends Shape
-      ? { -readonly [Field in keyof D]: Value<D[Field]> }
-      : never;
+  D extends Domain<infer T> ? T : D extends Shape ? { -readonly [Field in keyof D]: Value<D[Field]> } : never;
 
 /** The same values as a guard or property sees them: deeply read-only. */
 export type Frozen<T> = T extends string | number | boolean | null | undefined
@@ -89,7 +84,7 @@ function domain<T>(kind: DomainKind): Domain<T> {
 }
 
 /** Whether a value is a domain (made by any copy of this package). */
-export function isDomain(value: unknown): value is Domain {
+function isDomain(value: unknown): value is Domain {
   return typeof value === 'object' && value !== null && domainBrand in value;
 }
 
@@ -112,9 +107,7 @@ export function range(low: number, high: number): Domain<number> {
 }
 
 /** One of the given names; initially the first. */
-export function oneOf<const Names extends readonly [string, ...string[]]>(
-  ...values: Names
-): Domain<Names[number]> {
+export function oneOf<const Names extends readonly [string, ...string[]]>(...values: Names): Domain<Names[number]> {
   const twice = values.find((value, i) => values.indexOf(value) !== i);
   if (twice !== undefined) throw new ModelError(`oneOf: '${twice}' is named twice`);
   if (values.length === 0) throw new ModelError('oneOf needs at least one name');
@@ -178,10 +171,7 @@ function checkCapacity(kind: string, capacity: number): void {
 }
 
 /** One value for each member of a sort, or for each combination of members: `each(Device, Page, {...})`. */
-export function each<A extends string, const D extends Domain | Shape>(
-  a: Sort<A>,
-  of: D,
-): Domain<Each<A, Value<D>>>;
+export function each<A extends string, const D extends Domain | Shape>(a: Sort<A>, of: D): Domain<Each<A, Value<D>>>;
 export function each<A extends string, B extends string, const D extends Domain | Shape>(
   a: Sort<A>,
   b: Sort<B>,

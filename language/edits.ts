@@ -28,7 +28,13 @@ export type Edit =
   | { readonly edit: 'merge'; readonly path: Path; readonly steps: readonly string[]; readonly as: string }
   | { readonly edit: 'split'; readonly path: Path; readonly after: string; readonly as: string }
   | { readonly edit: 'add guard'; readonly path: Path; readonly name: string; readonly by: StateTest }
-  | { readonly edit: 'add effect'; readonly path: Path; readonly name: string; readonly by: Effect; readonly to: Spot | undefined }
+  | {
+      readonly edit: 'add effect';
+      readonly path: Path;
+      readonly name: string;
+      readonly by: Effect;
+      readonly to: Spot | undefined;
+    }
   | { readonly edit: 'add step'; readonly path: Path; readonly step: StepDefinition; readonly to: Spot }
   | { readonly edit: 'add action'; readonly path: Path; readonly action: ActionDefinition };
 
@@ -38,7 +44,12 @@ export function applyEdit(definition: Definition, edit: Edit): Definition {
   const [name = '', ...rest] = edit.path;
   const part = definition.find((candidate) => candidate.name === name);
   if (part === undefined) {
-    throw new ModelError(`there is no action '${name}'${suggest(name, definition.map((d) => d.name))}`);
+    throw new ModelError(
+      `there is no action '${name}'${suggest(
+        name,
+        definition.map((d) => d.name),
+      )}`,
+    );
   }
   if (edit.edit === 'drop' && rest.length === 0) return definition.filter((candidate) => candidate !== part);
   const edited =
@@ -196,7 +207,13 @@ function splitStep(
   if (block === undefined || others.length > 0) throw new ModelError('a merged step cannot be split', place);
   const cut = block.then.findIndex(({ name }) => name === after);
   if (cut < 0) {
-    throw new ModelError(`there is no effect '${after}'${suggest(after, block.then.map(({ name }) => name))}`, place);
+    throw new ModelError(
+      `there is no effect '${after}'${suggest(
+        after,
+        block.then.map(({ name }) => name),
+      )}`,
+      place,
+    );
   }
   if (cut === block.then.length - 1) throw new ModelError(`'${after}' is the last effect: nothing to split off`, place);
   return [
@@ -240,7 +257,7 @@ function editBlocks(atomic: ActionDefinition | StepDefinition, path: Path, edit:
     .with({ edit: 'replace' }, ({ by }) =>
       onBlockWith(atomic, name, ({ when, then }) => ({
         when: when.map((guard) => (guard.name === name ? { name, run: by as StateTest } : guard)),
-        then: then.map((effect) => (effect.name === name ? { name, run: by as Effect } : effect)),
+        then: then.map((effect) => (effect.name === name ? { name, run: by } : effect)),
       })),
     )
     .with({ edit: 'move' }, ({ to }) =>

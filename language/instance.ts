@@ -125,7 +125,10 @@ function build<M extends Model>(model: M, size: string, options: InstanceOptions
     if (procedure.name in shape) {
       throw new ModelError(`'${procedure.name}' names both a field of the state and a procedure`);
     }
-    shape[procedure.name] = procedureShape(procedure, places.map((place) => place.name));
+    shape[procedure.name] = procedureShape(
+      procedure,
+      places.map((place) => place.name),
+    );
   }
   const variant = options.variant?.name;
   const where: Place = { model: model.name, ...(variant === undefined ? {} : { variant }) };
@@ -189,8 +192,9 @@ function instancesOf(procedure: ProcedureDefinition, sizes: Sizes): number {
 }
 
 function procedureShape(procedure: ProcedureDefinition, places: readonly string[]): Domain {
-  const [first = 'done', ...others] = [...places, 'done'];
-  const own = record({ at: oneOf(first, ...others), ...procedure.locals });
+  const names: [string, ...string[]] = ['done'];
+  names.unshift(...places);
+  const own = record({ at: oneOf(...names), ...procedure.locals });
   return procedure.instance === undefined
     ? own
     : ({ [domainBrand]: { kind: 'each', sort: procedure.instance.sort, of: own } } satisfies Domain);
@@ -280,7 +284,7 @@ function paramDomain(domain: Domain | Shape, sizes: Sizes, place: { readonly act
 }
 
 /** All ways to bind parameters, each frozen. */
-export function bind(
+function bind(
   params: Readonly<Record<string, Concrete>>,
   place: { readonly action?: string; readonly part?: string },
 ): readonly Readonly<Record<string, unknown>>[] {

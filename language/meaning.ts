@@ -18,7 +18,7 @@ type Table = Record<string | number, unknown>;
 export type At<M extends Model> = M | Instance<M>;
 
 function instanceOf<M extends Model>(at: At<M>): Instance<M> {
-  return isModel(at) ? instantiate(at) : (at as Instance<M>);
+  return isModel(at) ? instantiate(at) : at;
 }
 
 /** One step: the next state, frozen, and what changed, as immer patches relative to the state before. */
@@ -84,7 +84,7 @@ export function enabled<M extends Model>(at: At<M>, state: StateOf<M>): readonly
  */
 export function step<M extends Model>(at: At<M>, state: StateOf<M>, action: ActionOf<M>): Step<StateOf<M>> {
   const instance = instanceOf(at);
-  const [rule, bound] = findRule(instance, action as ActionData);
+  const [rule, bound] = findRule(instance, action);
   return withoutClockOrChance(() => {
     const patches: Patch[] = [];
     const next = fire(instance, rule, bound, state as State, patches);
@@ -120,7 +120,8 @@ function bindingKey(rule: Rule, values: Readonly<Record<string, unknown>>): stri
   let key = '';
   for (const [name, domain] of Object.entries(rule.params)) {
     const misfit = domain.misfit(values[name], name);
-    if (misfit !== undefined) throw new ModelError(`parameter ${misfit.field}: ${misfit.problem}`, { action: rule.type });
+    if (misfit !== undefined)
+      throw new ModelError(`parameter ${misfit.field}: ${misfit.problem}`, { action: rule.type });
     key += domain.key(values[name]);
   }
   return key;
@@ -148,13 +149,7 @@ export function successors(
 }
 
 /** The state after the rule, or `undefined` where it is not enabled. */
-function fire(
-  instance: Instance,
-  rule: Rule,
-  bound: Bound,
-  state: State,
-  patches?: Patch[],
-): State | undefined {
+function fire(instance: Instance, rule: Rule, bound: Bound, state: State, patches?: Patch[]): State | undefined {
   if (!isAtPlace(rule, bound, state)) return undefined;
   const { place } = rule;
   const [first, ...others] = rule.blocks;
@@ -185,11 +180,7 @@ function fire(
 }
 
 /** Runs `work` on a draft of the state; `undefined` if it gives up. */
-function drafted(
-  state: State,
-  work: (draft: Table) => boolean,
-  patches?: Patch[],
-): readonly [State] | undefined {
+function drafted(state: State, work: (draft: Table) => boolean, patches?: Patch[]): readonly [State] | undefined {
   const draft = createDraft(state) as Table;
   if (!work(draft)) return undefined;
   const next = finishDraft(draft, patches === undefined ? undefined : (made) => patches.push(...made)) as State;
@@ -314,9 +305,7 @@ function unsteadyPart(rule: Rule, bound: Bound, state: State): string {
 function failedGuard(rule: Rule, bound: Bound, state: State): string {
   if (!isAtPlace(rule, bound, state)) return `the procedure is not at step '${rule.step}'`;
   const args: Arguments = [state, bound.values, instanceState(rule, bound, state)];
-  const failed = rule.blocks[0]?.when.find(
-    ({ name, run }) => !truth(run as unknown as Run, args, rule.place, name),
-  );
+  const failed = rule.blocks[0]?.when.find(({ name, run }) => !truth(run as unknown as Run, args, rule.place, name));
   return failed === undefined ? 'a later guard of a merged step does not hold' : `'${failed.name}' does not hold`;
 }
 
@@ -324,4 +313,3 @@ function failedGuard(rule: Rule, bound: Bound, state: State): string {
 export function holds(run: unknown, state: State, p: unknown, place: Place): boolean {
   return withoutClockOrChance(() => truth(run as Run, [state, p, undefined], place));
 }
-

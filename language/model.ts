@@ -14,7 +14,7 @@ import type { Frozen, Member, Shape, Sort, Value } from './domain.ts';
 import { ModelError } from './errors.ts';
 
 /** Brand by a registered symbol, so that two copies of this package understand each other's models. */
-export const modelBrand: unique symbol = Symbol.for('svacheck.model') as never;
+const modelBrand: unique symbol = Symbol.for('svacheck.model') as never;
 declare const types: unique symbol;
 
 /** What the functions that build a model, its properties and its variants can ask about the chosen size. */
@@ -71,13 +71,12 @@ export type ActionOf<M> = M extends Model<infer _S, infer A> ? ActionsOfBehaviou
  * their arguments and the size.
  */
 export function model<
-  const Name extends string,
   const D extends Shape,
   const A extends Behaviour,
   Z extends Readonly<Record<string, number>> = Record<never, never>,
   C extends Params = Record<never, never>,
 >(spec: {
-  readonly name: Name;
+  readonly name: string;
   /** One sentence that says what the model is. */
   readonly doc?: string;
   /** The size of each sort, and the constants, in the named sizes. */
@@ -98,7 +97,7 @@ export function model<
       return {
         state: spec.state(sized),
         initial: spec.initial as Initial<never, Params> | undefined,
-        behaviour: spec.actions({ ...behaviourBuilder, ...sized } as BehaviourBuilder<Value<D>> & SizeContext<Z>),
+        behaviour: spec.actions({ ...behaviourBuilder, ...sized }),
       };
     },
   });

@@ -9,7 +9,7 @@ import { holds } from './meaning.ts';
 import type { Model, SizeContext, StateOf } from './model.ts';
 
 /** Brand by a registered symbol, so that two copies of this package understand each other's properties. */
-export const propertiesBrand: unique symbol = Symbol.for('svacheck.properties') as never;
+const propertiesBrand: unique symbol = Symbol.for('svacheck.properties') as never;
 declare const types: unique symbol;
 
 /** What kind of claim a property is. */
@@ -77,8 +77,7 @@ export function properties<M extends Model, const P extends Readonly<Record<stri
   return Object.freeze({
     [propertiesBrand]: true as const,
     model,
-    build: (context: SizeContext<never>) =>
-      build({ ...propertyBuilder, ...context } as unknown as PropertyBuilder<StateOf<M>> & SizeContext<SizesOf<M>>),
+    build: (context: SizeContext<never>) => build({ ...propertyBuilder, ...context }),
   });
 }
 

@@ -2,7 +2,18 @@
  * Variants: named edits of a correct model, by the names of its guards and steps, each with the properties that it must
  * break. An edit that names what does not exist, or that changes nothing, is an error.
  */
-import type { ActionSpec, BindingsAt, Bindings, Effect, LocalsAt, Params, PathsOfBehaviour, StateTest, StepNode, StepSpec } from './behaviour.ts';
+import type {
+  ActionSpec,
+  BindingsAt,
+  Bindings,
+  Effect,
+  LocalsAt,
+  Params,
+  PathsOfBehaviour,
+  StateTest,
+  StepNode,
+  StepSpec,
+} from './behaviour.ts';
 import type { Sizes } from './concrete.ts';
 import { type ActionDefinition, define, stepDefinition } from './definition.ts';
 import { applyEdit, type Edit, type Path, type Spot } from './edits.ts';
@@ -12,7 +23,7 @@ import type { Model, SizeContext } from './model.ts';
 import type { PropertySet } from './properties.ts';
 
 /** Brand by a registered symbol, so that two copies of this package understand each other's variants. */
-export const variantsBrand: unique symbol = Symbol.for('svacheck.variants') as never;
+const variantsBrand: unique symbol = Symbol.for('svacheck.variants') as never;
 
 type Parts<M> = M extends Model<infer S, infer A> ? { s: S; a: A; path: PathsOfBehaviour<A> & Path } : never;
 type NameAt<M, Q extends Path> = Q[0] & keyof Parts<M>['a'];
@@ -77,7 +88,9 @@ export interface VariantSpec<M, Names extends string> {
   readonly size?: string;
   /** Other values for some of its sizes. */
   readonly set?: Sizes;
-  readonly edits: (builder: EditBuilder<M> & SizeContext<M extends Model<infer _S, infer _A, infer Z> ? Z : never>) => readonly Edit[];
+  readonly edits: (
+    builder: EditBuilder<M> & SizeContext<M extends Model<infer _S, infer _A, infer Z> ? Z : never>,
+  ) => readonly Edit[];
 }
 
 /** A variant of a model. */

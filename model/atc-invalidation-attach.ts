@@ -78,7 +78,11 @@ export const atcInvalidationAttach = model({
       shared: bool,
       /** The domain through which the one ATC entry was translated. */
       atc: optional(Domain),
-      requests: bag(size.requests, { answer: oneOf('pending', 'no access', 'translation'), of: optional(Domain), tagged: bool }),
+      requests: bag(size.requests, {
+        answer: oneOf('pending', 'no access', 'translation'),
+        of: optional(Domain),
+        tagged: bool,
+      }),
       /** Translated writes on the link, by the domain whose frame they go to. */
       writes: bag(size.writes, { of: Domain }),
       sync: oneOf('none', 'waiting', 'done'),
@@ -518,7 +522,7 @@ export const atcInvalidationAttach = model({
           },
           'tag the requests that it overtakes': (s, { endpoint }) => {
             const { requests } = s.endpoint[endpoint];
-            for (const request of [...requests]) requests.replace(request, { ...request, tagged: true });
+            for (const request of requests) requests.replace(request, { ...request, tagged: true });
           },
           'start to acknowledge': (s, { endpoint }) => {
             s.queue.window.replace(atcInv(endpoint), { ...atcInv(endpoint), progress: 'received' });

@@ -22,7 +22,18 @@
  * - ITags and completion counts (ATS-24..27) are left out: each (endpoint, page) has at most one invalidation per window.
  * - The access bit, dirty bit and execute permission: they add permissions, not orders.
  */
-import { bag, bool, type Domain, each, type Frozen, model, oneOf, optional, sort, type Value } from '../language/index.ts';
+import {
+  bag,
+  bool,
+  type Domain,
+  each,
+  type Frozen,
+  model,
+  oneOf,
+  optional,
+  sort,
+  type Value,
+} from '../language/index.ts';
 import { commandQueue, completeSync, hasRoom, submit, submitSync } from './parts/command-queue.ts';
 import { access, allows, permission } from './parts/permission.ts';
 
@@ -356,8 +367,7 @@ export const atcInvalidation = model({
         actor: 'smmu',
         source: ['INV-02', 'INV-03'],
         when: {
-          'a TLBI is in the window': (s, { page }) =>
-            s.queue.window.has((c) => c.op === 'tlbi' && c.page === page),
+          'a TLBI is in the window': (s, { page }) => s.queue.window.has((c) => c.op === 'tlbi' && c.page === page),
           'accesses that it translated are in memory': (s, { page }) =>
             s.endpoint.every(({ accesses }) => !accesses.has((a) => a.page === page && a.stage === 'translated')),
         },
@@ -518,7 +528,9 @@ export const atcInvalidation = model({
           'the invalidation was received': (s, { endpoint, page }) =>
             s.queue.window.has({ ...atcInv(endpoint, page), progress: 'received' }),
           'older posted writes went ahead of it': (s, { endpoint, page }) =>
-            !s.endpoint[endpoint].accesses.has((a) => a.page === page && a.kind === 'write' && a.stage === 'on the link'),
+            !s.endpoint[endpoint].accesses.has(
+              (a) => a.page === page && a.kind === 'write' && a.stage === 'on the link',
+            ),
           'reads that used the entry have returned': (s, { endpoint, page }) =>
             !s.endpoint[endpoint].accesses.has((a) => a.page === page && a.kind === 'read' && a.stage !== 'translated'),
           'accepted writes are in memory': (s, { endpoint, page }) =>

@@ -38,8 +38,7 @@ export const atcInvalidationAttachProperties = properties(
       requirement: ['CD-19', 'INV-14'],
       forall: { domain: Domain },
       given: (s, { domain }) =>
-        s.domain[domain].invalidates.isEmpty &&
-        s.changeDomain.every(({ at }) => at === 'join the invalidation list'),
+        s.domain[domain].invalidates.isEmpty && s.changeDomain.every(({ at }) => at === 'join the invalidation list'),
       holds: (s, { domain }) => !s.domain[domain].tlb && !s.domain[domain].walk,
     }),
     'ATS is enabled only while the STE allows it': invariant({

@@ -47,10 +47,7 @@ export const atcInvalidationVariants = variants(atcInvalidationProperties, {
     doc: 'the commands are queued and none is waited for',
     reference: 'B1 NO_SYNC; INV-01',
     violates: { [overwritten]: 9, [leaked]: 10, [unprotected]: 8, [stale]: 5 },
-    edits: ({ drop }) => [
-      drop(['changeMapping', 'wait for TLBI']),
-      drop(['changeMapping', 'wait for ATC_INV']),
-    ],
+    edits: ({ drop }) => [drop(['changeMapping', 'wait for TLBI']), drop(['changeMapping', 'wait for ATC_INV'])],
   },
   'devtlb-inv-misses-some-endpoints': {
     doc: 'only the first endpoint of the domain is sent ATC_INV',

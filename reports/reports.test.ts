@@ -47,7 +47,7 @@ describe('progress', () => {
     expect(written).toBe('');
     line.show('ring', at(2, 5000));
     line.show('ring', at(2.01, 5100));
-    expect(written).toBe('\r\u001B[Kring: 5,000 states, 2,500/s, depth 3, frontier 7, 2');
+    expect(written).toBe('\r\u001B[Kring: 5,000 states, 2,500/s, depth 3, frontier 7,');
     line.clear();
     expect(written.endsWith('\r\u001B[K')).toBe(true);
   });

@@ -106,7 +106,7 @@ export function number(count: number): string {
 }
 
 /** Seconds, with one decimal where it matters. */
-export function duration(seconds: number): string {
+function duration(seconds: number): string {
   return `${seconds < 100 ? seconds.toFixed(1) : number(Math.round(seconds))} s`;
 }
 

@@ -262,11 +262,11 @@ after these steps:
 
   sender
     1  send
-         channel: <> -> <{ item: 0 }>
          sent: 0 -> 1
+         channel: <> -> <{ item: 0 }>
     2  send
-         channel: <{ item: 0 }> -> <{ item: 0 }, { item: 1 }>
          sent: 1 -> 2
+         channel: <{ item: 0 }> -> <{ item: 0 }, { item: 1 }>
 `);
   });
 });

@@ -63,12 +63,12 @@ describe('a mistake in a file is told with its place: exit code 2', () => {
     [
       'a misspelt field',
       peterson().replace('[process].up = true', '[process].upp = true'),
-      /^error: f\.ts:14:\d+ - error TS2339: Property 'upp' does not exist/,
+      /^error: f\.ts:13:\d+ - error TS2339: Property 'upp' does not exist/,
     ],
     [
       'a value outside of its domain',
       peterson().replace('s.turn = next(Process, process)', 's.turn = 7'),
-      /^error: f\.ts:15:\d+ - error TS2322: Type 'number' is not assignable to type '"a process"'/,
+      /^error: f\.ts:14:\d+ - error TS2322: Type '7' is not assignable to type '"a process"'/,
     ],
     [
       'syntax',
@@ -93,16 +93,14 @@ describe('a mistake in a file is told with its place: exit code 2', () => {
     ['nothing exported', 'export const answer = 42;', /^error: f\.ts exports no model and no properties/],
     [
       'a state that cannot be built',
-      peterson()
-        .replace('state: () => (', "state: (): never => { throw new Error('later'); }, old: () => (")
-        .replace(', old: () => ({ flag: each(Process, { up: bool }), turn: Process })', ''),
-      /^error: (f\.ts:\d+:\d+ - error|model 'peterson': cannot be built: Error: later)/,
+      `${peterson().replace('state: () => ({', 'state: () => ({ ...fail(),')}
+function fail(): object { throw new Error('later'); }`,
+      /^error: model 'peterson': cannot be built: Error: later/,
     ],
-  ])('%s', async (name, text, message) => {
-    const path = name.replaceAll(/\W/g, '-');
+  ])('%s', async (_name, text, message) => {
     const one = userFolder({ 'f.ts': text });
     const { code, out, err } = await one.svacheck('check', 'f.ts');
-    expect(err, path).toMatch(message);
+    expect(err).toMatch(message);
     expect(err).not.toMatch(/^ +at /m);
     expect({ code, out }).toEqual({ code: 2, out: '' });
   });
@@ -138,7 +136,7 @@ describe('list and show', () => {
     const { code, out } = await svacheck('show', 'peterson.ts', '--set', 'process=3');
     expect(code).toBe(0);
     expect(out).toContain('size ci process=3 (process=3)');
-    expect(out).toContain('at most 2^11.5 states');
+    expect(out).toContain('at most 2^11.6 states');
     expect(out).toMatch(/^flag\[process\]\.up +true \| false$/m);
     expect(out).toMatch(/^enter +process +- it may$/m);
   });

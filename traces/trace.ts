@@ -60,15 +60,9 @@ export function traceOf(instance: Instance, path: Path): Trace {
   }
   let state = path.initial;
   const steps = path.actions.map((action): TraceStep => {
-    const { state: next, patches } = stepOf(instance, state as never, action as never);
+    const { state: next } = stepOf(instance, state as never, action as never);
     const rule = ruleOf(instance, action);
-    const changes = changesOf(
-      instance,
-      state,
-      next,
-      patches.map((patch) => patch.path),
-      placeOf(rule, action),
-    );
+    const changes = changesOf(instance, state, next, placeOf(rule, action));
     state = next;
     return {
       action,
@@ -142,51 +136,34 @@ function plain(domain: Concrete, value: unknown): unknown {
 
 type Indexed = Readonly<Record<string | number, unknown>>;
 
-/** What differs between two states at and below the places that were written. */
-function changesOf(
-  instance: Instance,
-  before: State,
-  after: State,
-  written: readonly (readonly (string | number)[])[],
-  place: string | undefined,
-): readonly Change[] {
-  const found = new Map<string, Change>();
-  const compare = (domain: Concrete, field: string, old: unknown, now: unknown): void => {
-    if (old === now) return;
-    if (domain.kind === 'record' || domain.kind === 'each') {
-      for (const key of Object.keys(old as Indexed)) {
+/** What differs between two states, field by field in the order of their declaration; they share what did not change. */
+function changesOf(instance: Instance, before: State, after: State, place: string | undefined): readonly Change[] {
+  const compare = (domain: Concrete, path: string, old: unknown, now: unknown): readonly Change[] => {
+    if (old === now) return [];
+    if (hasFields(domain, old) && hasFields(domain, now)) {
+      return Object.keys(old).flatMap((key) => {
         const part = domain.child(key);
-        if (part === undefined) continue;
-        compare(part.domain, field + part.label, (old as Indexed)[key], (now as Indexed)[key]);
-      }
-    } else if (domain.key(old) !== domain.key(now)) {
-      const name = withoutDot(field);
-      found.set(name, {
-        field: name,
+        return part === undefined ? [] : compare(part.domain, path + part.label, old[key], now[key]);
+      });
+    }
+    if (domain.key(old) === domain.key(now)) return [];
+    const field = withoutDot(path);
+    return [
+      {
+        field,
         before: domain.show(old),
         after: domain.show(now),
         removed: without(domain, old, now),
         added: without(domain, now, old),
-        isPlace: name === place,
-      });
-    }
+        isPlace: field === place,
+      },
+    ];
   };
-  for (const path of written) {
-    let domain: Concrete = instance.domain;
-    let field = '';
-    let old: unknown = before;
-    let now: unknown = after;
-    for (const key of path) {
-      const part = isCollection(domain) ? undefined : domain.child(key);
-      if (part === undefined || old === null || now === null) break;
-      domain = part.domain;
-      field += part.label;
-      old = (old as Indexed)[key];
-      now = (now as Indexed)[key];
-    }
-    compare(domain, field, old, now);
-  }
-  return [...found.values()];
+  return compare(instance.domain, '', before, after);
+}
+
+function hasFields(domain: Concrete, value: unknown): value is Indexed {
+  return typeof value === 'object' && value !== null && !isCollection(domain);
 }
 
 /** Whether a domain's values are shown whole. */

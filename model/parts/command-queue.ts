@@ -6,17 +6,7 @@
  * still in memory, so the commands before the next CMD_SYNC simply form a bag. The ring's indices are left out: a producer
  * that finds the queue full waits (INV-11), which a bound on the number of commands shows as well.
  */
-import {
-  bag,
-  type Bag,
-  type Domain,
-  type Frozen,
-  optional,
-  queue,
-  type Queue,
-  type Shape,
-  type Value,
-} from '../../language/index.ts';
+import { bag, type Bag, type Domain, optional, queue, type Queue, type Shape } from '../../language/index.ts';
 
 /** A command queue as an effect changes it: commands `C`, issuers `I`. */
 interface CommandQueue<C, I> {
@@ -25,7 +15,11 @@ interface CommandQueue<C, I> {
 }
 
 /** The state of a command queue for at most `capacity` commands of the given shape. */
-export function commandQueue<const C extends Shape, const I extends Domain | Shape>(capacity: number, command: C, issuer: I) {
+export function commandQueue<const C extends Shape, const I extends Domain | Shape>(
+  capacity: number,
+  command: C,
+  issuer: I,
+) {
   return {
     /** The commands before the next CMD_SYNC: they complete in any order. */
     window: bag(capacity, command),
@@ -33,9 +27,6 @@ export function commandQueue<const C extends Shape, const I extends Domain | Sha
     behind: queue(capacity, { command: optional(command), issuer: optional(issuer) }),
   };
 }
-
-/** A command of the given shape, as it stands in the queue. */
-export type CommandOf<C extends Shape> = Frozen<Value<C>>;
 
 interface Filling {
   readonly length: number;

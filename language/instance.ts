@@ -3,7 +3,7 @@
  * a procedure.
  */
 import type { About, Bindings, Fairness, Params } from './behaviour.ts';
-import { type Concrete, concrete, type Sizes, sortSize } from './concrete.ts';
+import { type Concrete, concrete, log2, type Sizes, sortSize } from './concrete.ts';
 import {
   type ActionDefinition,
   type Block,
@@ -281,6 +281,13 @@ function paramDomain(domain: Domain | Shape, sizes: Sizes, place: { readonly act
   } catch (error) {
     throw error instanceof ModelError ? error.at(place) : error;
   }
+}
+
+/**
+ * The state space bound: the binary logarithm of the product of all domains, which no reachable set can exceed.
+ */
+export function stateSpaceBound(instance: Instance): number {
+  return log2(instance.domain.count);
 }
 
 /** All ways to bind parameters, each frozen. */

@@ -241,7 +241,7 @@ function call(run: Run, args: Arguments, place: Place, part = place.part): unkno
     const message = error instanceof Error ? error.message : String(error);
     throw new ModelError(explain(message), named, { cause: error });
   }
-  if (result instanceof Promise) {
+  if (typeof result === 'object' && result instanceof Promise) {
     result.catch(() => undefined);
     throw new ModelError('returned a promise: a model is synchronous', named);
   }

@@ -81,7 +81,8 @@ export function model<
   readonly doc?: string;
   /** The size of each sort, and the constants, in the named sizes. */
   readonly sizes?: NamedSizes<Z>;
-  readonly state: (context: SizeContext<Z>) => D;
+  /** The shape of the state; a function of the size where it depends on one. */
+  readonly state: D | ((context: SizeContext<Z>) => D);
   /** Default: every field has the first value of its domain. */
   readonly initial?: Initial<Value<D>, C>;
   readonly actions: (builder: BehaviourBuilder<Value<D>> & SizeContext<Z>) => A;
@@ -95,7 +96,7 @@ export function model<
     build: (context: SizeContext<never>) => {
       const sized = context as unknown as SizeContext<Z>;
       return {
-        state: spec.state(sized),
+        state: typeof spec.state === 'function' ? spec.state(sized) : spec.state,
         initial: spec.initial as Initial<never, Params> | undefined,
         behaviour: spec.actions({ ...behaviourBuilder, ...sized }),
       };

@@ -1,9 +1,8 @@
 /**
  * A model as a reviewer reads it: its state, its actions, and its procedures step by step.
  */
-import { log2 } from '../language/concrete.ts';
 import type { ActionDefinition, NodeDefinition, ProcedureDefinition, StepDefinition } from '../language/definition.ts';
-import type { Instance } from '../language/index.ts';
+import { type Instance, stateSpaceBound } from '../language/index.ts';
 import type { Colours } from './colours.ts';
 import { describeDomain, fieldsOf, memberOf } from './domains.ts';
 import { sizeOf } from './summary.ts';
@@ -20,7 +19,7 @@ export function modelLines(instance: Instance, colours: Colours): readonly strin
     ...(model.doc === '' ? [] : wrap(model.doc, pageWidth)),
     `size ${sizeOf(instance)}${sizes.length === 0 ? '' : ` (${sizes.join(', ')})`}`,
     '',
-    colours.bold('State') + `: at most 2^${log2(instance.domain.count).toFixed(1)} states`,
+    colours.bold('State') + `: at most 2^${stateSpaceBound(instance).toFixed(1)} states`,
     ...table(['field', 'values'], stateRows(instance), 0),
     ...(actions.length === 0
       ? []

@@ -43,7 +43,11 @@ export function compare({ result, traces }: Run, recorded: Readonly<Record<strin
     if (verdict === 'unknown') {
       open = true;
     } else if (verdict === 'violated' && wanted === undefined) {
-      differences.push(`'${name}' is violated (${inSteps(length)}), which is not recorded`);
+      differences.push(
+        traces.has(name)
+          ? `'${name}' is violated (${inSteps(length)}), which is not recorded`
+          : `'${name}' is never true, which is not recorded (its length is 0)`,
+      );
     } else if (verdict === 'violated' && wanted !== length) {
       differences.push(`'${name}' is violated in ${inSteps(length)}; recorded are ${wanted}`);
     } else if (verdict === 'violated') {

@@ -119,7 +119,7 @@ export function search(instance: Instance, sets: readonly PropertySet[], options
 
   const awaited = claims.filter(({ property }) => options.until?.includes(property.name) === true);
   const violatedEnough = (): boolean =>
-    options.until === undefined ? claims.some(isViolated) : awaited.every(isViolated);
+    options.until === undefined ? claims.some(isViolated) : awaited.length > 0 && awaited.every(isViolated);
 
   let transitions = 0;
   let depth = 0;

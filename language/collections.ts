@@ -2,7 +2,7 @@
  * Sets, queues and bags inside a state. Each is an immutable value outside an effect and a draft inside one (immer drafts
  * them like records); a bag keeps its items sorted, so that equal bags are equal states.
  */
-import { current, immerable, isDraft } from 'immer';
+import { current, freeze, immerable, isDraft, isDraftable } from 'immer';
 import { ModelError } from './errors.ts';
 
 /** How the items of one particular queue or bag are named, bounded and ordered; it sits on the prototype. */
@@ -93,9 +93,14 @@ export interface MemberSet<M> extends ReadonlyMemberSet<M> {
   clear(): void;
 }
 
-/** The value itself, when it is a draft: as it is now, and frozen against later changes of the draft. */
-function settled<T>(value: T): T {
-  return isDraft(value) ? (current(value as object) as T) : value;
+/** The value as it is now, frozen: no later change of a draft or record that it was made of reaches it. */
+export function settled<T>(value: T): T {
+  if (isDraft(value)) return freeze(current(value as object), true) as T;
+  if (!isDraftable(value) || Object.isFrozen(value)) return value;
+  const parts = Object.entries(value as object).map(
+    ([name, part]: [string, unknown]) => [name, settled(part)] as const,
+  );
+  return Object.freeze(Array.isArray(value) ? parts.map(([, part]) => part) : Object.fromEntries(parts)) as T;
 }
 
 /** Queues and bags: a sequence of items with a capacity. Every change puts a new array in place. */
@@ -254,9 +259,11 @@ export class SetValue<M> implements MemberSet<M> {
     return this.members()[Symbol.iterator]();
   }
   add(member: M): void {
+    this.refuseStranger(member);
     this.flags[member as number] = true;
   }
   delete(member: M): void {
+    this.refuseStranger(member);
     this.flags[member as number] = false;
   }
   clear(): void {
@@ -264,6 +271,10 @@ export class SetValue<M> implements MemberSet<M> {
   }
   private members(): readonly M[] {
     return this.flags.flatMap((flag, member) => (flag ? [member as M] : []));
+  }
+  private refuseStranger(member: M): void {
+    if (typeof this.flags[member as number] === 'boolean') return;
+    throw new ModelError(`${String(member)} is not a member of the set's sort, which has ${this.flags.length}`);
   }
 }
 

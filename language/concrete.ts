@@ -102,10 +102,8 @@ function memberName(sort: string, member: number): string {
 
 /** The number of members of a sort, checked. */
 export function sortSize(name: string, sizes: Sizes): number {
-  const size = sizes[name];
-  if (size === undefined) {
-    throw new ModelError(`sort '${name}' has no size: give one in the model's sizes or with --set ${name}=2`);
-  }
+  const size = Object.hasOwn(sizes, name) ? sizes[name] : undefined;
+  if (size === undefined) throw new ModelError(`sort '${name}' has no size: give one in the model's sizes`);
   if (size === 0) throw new ModelError(`sort '${name}' has size 0: it needs at least one member`);
   if (size > 0xffff) throw new ModelError(`sort '${name}' has ${size} members: at most 65535 are possible`);
   return size;
@@ -128,6 +126,17 @@ function optionalOf(of: Concrete): Concrete {
 
 type Plain = Readonly<Record<string, unknown>>;
 
+function isPlain(value: unknown): value is Plain {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** Whether a value is the very object that is known to be in the domain. */
+function isKnown(value: unknown, known: unknown): boolean {
+  return value === known && known !== undefined;
+}
+
 function recordOf(fields: Readonly<Record<string, Concrete>>): Concrete<Plain> {
   const entries = Object.entries(fields);
   const initial: Record<string, unknown> = {};
@@ -142,18 +151,15 @@ function recordOf(fields: Readonly<Record<string, Concrete>>): Concrete<Plain> {
       return key;
     },
     misfit: (value, path, known) => {
-      if (value === known) return undefined;
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        return { field: path, problem: `${showRaw(value)} is not a record` };
-      }
-      const plain = value as Plain;
+      if (isKnown(value, known)) return undefined;
+      if (!isPlain(value)) return { field: path, problem: `${showRaw(value)} is not a plain record` };
       for (const [name, field] of entries) {
         const path1 = path === '' ? name : `${path}.${name}`;
-        if (!Object.hasOwn(plain, name)) return { field: path1, problem: 'the field is missing' };
-        const misfit = field.misfit(plain[name], path1, (known as Plain | undefined)?.[name]);
+        if (!Object.hasOwn(value, name)) return { field: path1, problem: 'the field is missing' };
+        const misfit = field.misfit(value[name], path1, (known as Plain | undefined)?.[name]);
         if (misfit !== undefined) return misfit;
       }
-      const names = Object.keys(plain);
+      const names = Object.keys(value);
       if (names.length === entries.length) return undefined;
       const extra = names.find((name) => !Object.hasOwn(fields, name)) ?? '';
       return {
@@ -188,14 +194,14 @@ function eachOf(sort: string, size: number, of: Concrete): Concrete<readonly unk
       return key;
     },
     misfit: (value, field, known) => {
-      if (value === known) return undefined;
+      if (isKnown(value, known)) return undefined;
       if (!Array.isArray(value)) return { field, problem: `${showRaw(value)} is not one value for each ${sort}` };
       for (let i = 0; i < size; i++) {
         const before = (known as readonly unknown[] | undefined)?.[i];
         const misfit = of.misfit(value[i], `${field}[${memberName(sort, i)}]`, before);
         if (misfit !== undefined) return misfit;
       }
-      const extra = Object.keys(value).find((key) => !(Number(key) < size));
+      const extra = Object.keys(value)[size] ?? (value.length > size ? size : undefined);
       return extra === undefined
         ? undefined
         : { field: `${field}[${extra}]`, problem: `'${sort}' has only ${size} member(s)` };
@@ -225,13 +231,10 @@ function setOfSort(sort: string, size: number): Concrete<SetValue<number>> {
       return key;
     },
     misfit: (value, field, known) => {
-      if (value === known) return undefined;
-      if (!(value instanceof SetValue)) return { field, problem: `${showRaw(value)} is not a set` };
-      const flags = value.flags as readonly unknown[];
-      const extra = Object.keys(flags).find((key) => !(Number(key) < size));
-      return extra === undefined
+      if (isKnown(value, known)) return undefined;
+      return value instanceof SetValue && value.flags.length === size
         ? undefined
-        : { field, problem: `${showRaw(Number(extra))} is not a member of '${sort}', which has ${size}` };
+        : { field, problem: `${showRaw(value)} is not a set of members of '${sort}', which has ${size}` };
     },
     values: () => notEnumerable('setOf'),
     show: (value) => `{${[...value].map((member) => memberName(sort, member)).join(', ')}}`,
@@ -262,7 +265,7 @@ function itemsOf(
       return key;
     },
     misfit: (value, field, known) => {
-      if (value === known) return undefined;
+      if (isKnown(value, known)) return undefined;
       if (!(value instanceof Class)) return { field, problem: `${showRaw(value)} is not the ${kind} '${label}'` };
       const before = (known as typeof value | undefined)?.items;
       for (const [i, item] of value.items.entries()) {

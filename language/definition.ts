@@ -186,9 +186,10 @@ export function checkDefinition(definition: Definition): void {
         throw new ModelError(`the ${node.kind} has no steps`, { action: part.name, step: node.name });
       }
     }
-    for (const local of ['at']) {
-      if (local in part.locals) throw new ModelError(`a local cannot be named '${local}'`, { action: part.name });
+    if (Object.hasOwn(part.locals, 'at')) {
+      throw new ModelError(`a local cannot be named 'at': that is the procedure's place`, { action: part.name });
     }
+    if (part.instance !== undefined) refuseReserved([part.instance.name], { action: part.name });
   }
 }
 
@@ -196,11 +197,16 @@ function checkAtomic(atomic: Atomic, place: { readonly action: string; readonly 
   const parts = atomic.blocks.flatMap((block) => [...block.when, ...block.then]);
   refuseDuplicates(parts, 'a guard or effect', place);
   for (const { name } of parts) checkName(name, 'a guard or effect', place);
-  for (const reserved of ['type', 'step']) {
-    if (reserved in atomic.params) {
-      throw new ModelError(`a parameter cannot be named '${reserved}': actions are written { type, step, ... }`, place);
-    }
-  }
+  refuseReserved(Object.keys(atomic.params), place);
+}
+
+function refuseReserved(
+  parameters: readonly string[],
+  place: { readonly action: string; readonly step?: string },
+): void {
+  const reserved = parameters.find((name) => name === 'type' || name === 'step');
+  if (reserved === undefined) return;
+  throw new ModelError(`a parameter cannot be named '${reserved}': actions are written { type, step, ... }`, place);
 }
 
 function checkName(name: string, what: string, place: { readonly action?: string }): void {

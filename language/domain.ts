@@ -134,7 +134,9 @@ export function sort(name: string, options = { ordered: false }): Sort {
 
 /** A value of the domain, or `null`; initially `null`. */
 export function optional<const D extends Domain | Shape>(of: D): Domain<Value<D> | null> {
-  return domain({ kind: 'optional', of: toDomain(of) });
+  const some = toDomain(of);
+  if (some[domainBrand].kind === 'optional') throw new ModelError('optional: the domain has null already');
+  return domain({ kind: 'optional', of: some });
 }
 
 /** A record; where a domain is expected a plain object means the same. */

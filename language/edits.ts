@@ -13,7 +13,10 @@ import {
   type ProcedureDefinition,
   type StepDefinition,
 } from './definition.ts';
-import { ModelError, suggest } from './errors.ts';
+import { ModelError, type Place, suggest } from './errors.ts';
+
+/** Where an action or step is. */
+type AtomicPlace = { readonly action: string; readonly step?: string };
 
 /** The names that lead to a part of a definition. */
 export type Path = readonly string[];
@@ -54,7 +57,7 @@ export function applyEdit(definition: Definition, edit: Edit): Definition {
   if (edit.edit === 'drop' && rest.length === 0) return definition.filter((candidate) => candidate !== part);
   const edited =
     part.kind === 'action'
-      ? { ...part, blocks: editBlocks(part, rest, edit) }
+      ? { ...part, blocks: editBlocks(part, rest, edit, { action: part.name }) }
       : { ...part, steps: editSteps(part, rest, edit) };
   return definition.map((candidate) => (candidate === part ? edited : candidate));
 }
@@ -70,7 +73,10 @@ function editSteps(procedure: ProcedureDefinition, path: Path, edit: Edit): read
     throw new ModelError(`there is no step '${wanted}'${suggest(wanted, known)}`, { action: procedure.name });
   };
   if (name === undefined) {
-    if (edit.edit === 'merge') return mergeSteps(procedure, edit.steps, edit.as);
+    if (edit.edit === 'merge') {
+      for (const step of edit.steps) find(step);
+      return mergeSteps(procedure, edit.steps, edit.as);
+    }
     if (edit.edit === 'add step') {
       find(anchor(edit.to));
       return insertNode(steps, edit.step, edit.to);
@@ -81,7 +87,7 @@ function editSteps(procedure: ProcedureDefinition, path: Path, edit: Edit): read
   const place = { action: procedure.name, step: name };
   if (rest.length > 0) {
     if (node.kind !== 'step') throw new ModelError(`a ${node.kind} has no guards or effects`, place);
-    return withNode(steps, node, [{ ...node, blocks: editBlocks(node, rest, edit) }]);
+    return withNode(steps, node, [{ ...node, blocks: editBlocks(node, rest, edit, place) }]);
   }
   return match<Edit, readonly NodeDefinition[]>(edit)
     .with({ edit: 'drop' }, () => withNode(steps, node, []))
@@ -103,7 +109,7 @@ function editSteps(procedure: ProcedureDefinition, path: Path, edit: Edit): read
     })
     .with({ edit: 'add guard' }, { edit: 'add effect' }, () => {
       if (node.kind !== 'step') throw new ModelError(`a ${node.kind} has no guards or effects`, place);
-      return withNode(steps, node, [{ ...node, blocks: editBlocks(node, [], edit) }]);
+      return withNode(steps, node, [{ ...node, blocks: editBlocks(node, [], edit, place) }]);
     })
     .with({ edit: 'merge' }, { edit: 'add step' }, () => {
       throw new ModelError(`'${edit.edit}' takes the procedure alone as its path`, place);
@@ -181,40 +187,44 @@ function mergeSteps(procedure: ProcedureDefinition, names: readonly string[], as
     if (first === undefined || steps.length < names.length) {
       throw new ModelError(`cannot merge: there is no step after '${nodes.at(-1)?.name}'`, place);
     }
-    const merged: StepDefinition = {
-      ...first,
-      name: as,
-      params: Object.assign({}, ...steps.map((step) => step.params)) as Params,
-      blocks: steps.flatMap((step) => step.blocks),
-    };
+    const merged: StepDefinition = { ...first, name: as, params: allParams(steps, place), blocks: allBlocks(steps) };
     return [...nodes.slice(0, start), merged, ...nodes.slice(start + names.length)];
   };
-  const merged = merge(procedure.steps);
-  if (merged === undefined) {
-    const known = allNodes(procedure.steps).map((node) => node.name);
-    throw new ModelError(`there is no step '${names[0]}'${suggest(names[0] ?? '', known)}`, place);
-  }
-  return merged;
+  return merge(procedure.steps) ?? procedure.steps;
+}
+
+function allParams(steps: readonly StepDefinition[], place: AtomicPlace): Params {
+  const names = steps.flatMap((step) => Object.keys(step.params));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new ModelError(`cannot merge: two of the steps choose a '${twice}'`, place);
+  return Object.fromEntries(steps.flatMap((step) => Object.entries(step.params)));
+}
+
+/** The blocks of all steps; a guard or effect whose name is taken by an earlier step gets its own step's name in front. */
+function allBlocks(steps: readonly StepDefinition[]): readonly Block[] {
+  const taken = new Set<string>();
+  return steps.flatMap((step) => {
+    const rename = <F>(part: Named<F>): Named<F> =>
+      taken.has(part.name) ? { ...part, name: `${step.name}: ${part.name}` } : part;
+    const blocks = step.blocks.map(({ when, then }) => ({ when: when.map(rename), then: then.map(rename) }));
+    for (const { when, then } of blocks) for (const { name } of [...when, ...then]) taken.add(name);
+    return blocks;
+  });
 }
 
 function splitStep(
   step: StepDefinition,
   after: string,
   as: string,
-  place: { readonly action: string; readonly step: string },
+  place: AtomicPlace,
 ): readonly [StepDefinition, StepDefinition] {
+  if (Object.keys(step.params).length > 0) {
+    throw new ModelError('a step that chooses cannot be split: its choice would be made twice', place);
+  }
   const [block, ...others] = step.blocks;
   if (block === undefined || others.length > 0) throw new ModelError('a merged step cannot be split', place);
   const cut = block.then.findIndex(({ name }) => name === after);
-  if (cut < 0) {
-    throw new ModelError(
-      `there is no effect '${after}'${suggest(
-        after,
-        block.then.map(({ name }) => name),
-      )}`,
-      place,
-    );
-  }
+  refuseNoEffect(block.then, after, place);
   if (cut === block.then.length - 1) throw new ModelError(`'${after}' is the last effect: nothing to split off`, place);
   return [
     { ...step, blocks: [{ when: block.when, then: block.then.slice(0, cut + 1) }] },
@@ -223,8 +233,12 @@ function splitStep(
 }
 
 /** The blocks of an action or step after one of its guards or effects is edited. */
-function editBlocks(atomic: ActionDefinition | StepDefinition, path: Path, edit: Edit): readonly Block[] {
-  const place = { action: atomic.name };
+function editBlocks(
+  atomic: ActionDefinition | StepDefinition,
+  path: Path,
+  edit: Edit,
+  place: AtomicPlace,
+): readonly Block[] {
   const [name, ...rest] = path;
   if (name === undefined) {
     return match<Edit, readonly Block[]>(edit)
@@ -237,7 +251,10 @@ function editBlocks(atomic: ActionDefinition | StepDefinition, path: Path, edit:
         const effect = { name: added.name, run: added.by };
         const { to } = added;
         if (to !== undefined) {
-          return onBlockWith(atomic, anchor(to), (block) => ({ ...block, then: insertNamed(block.then, effect, to) }));
+          return onBlockWith(atomic, anchor(to), place, (block) => {
+            refuseNoEffect(block.then, anchor(to), place);
+            return { ...block, then: insertNamed(block.then, effect, to) };
+          });
         }
         const last = atomic.blocks.at(-1);
         return [...atomic.blocks.slice(0, -1), { when: last?.when ?? [], then: [...(last?.then ?? []), effect] }];
@@ -249,19 +266,19 @@ function editBlocks(atomic: ActionDefinition | StepDefinition, path: Path, edit:
   if (rest.length > 0) throw new ModelError(`'${rest.join(' / ')}' leads below a guard or effect`, place);
   return match<Edit, readonly Block[]>(edit)
     .with({ edit: 'drop' }, () =>
-      onBlockWith(atomic, name, ({ when, then }) => ({
+      onBlockWith(atomic, name, place, ({ when, then }) => ({
         when: when.filter((guard) => guard.name !== name),
         then: then.filter((effect) => effect.name !== name),
       })),
     )
     .with({ edit: 'replace' }, ({ by }) =>
-      onBlockWith(atomic, name, ({ when, then }) => ({
+      onBlockWith(atomic, name, place, ({ when, then }) => ({
         when: when.map((guard) => (guard.name === name ? { name, run: by as StateTest } : guard)),
         then: then.map((effect) => (effect.name === name ? { name, run: by } : effect)),
       })),
     )
     .with({ edit: 'move' }, ({ to }) =>
-      onBlockWith(atomic, name, (block) => ({ ...block, then: moveEffect(block.then, name, to, place) })),
+      onBlockWith(atomic, name, place, (block) => ({ ...block, then: moveEffect(block.then, name, to, place) })),
     )
     .otherwise(() => {
       throw new ModelError(`'${edit.edit}' does not apply to a guard or effect`, { ...place, part: name });
@@ -272,19 +289,22 @@ function moveEffect(
   effects: readonly Named<Effect>[],
   name: string,
   to: Spot,
-  place: { readonly action: string },
+  place: AtomicPlace,
 ): readonly Named<Effect>[] {
   const effect = effects.find((candidate) => candidate.name === name);
   if (effect === undefined) throw new ModelError(`the guard '${name}' cannot be moved`, place);
   const others = effects.filter((candidate) => candidate !== effect);
-  if (!others.some((candidate) => candidate.name === anchor(to))) {
-    throw new ModelError(`there is no effect '${anchor(to)}' beside '${name}'`, place);
-  }
+  refuseNoEffect(others, anchor(to), { ...place, part: name });
   const moved = insertNamed(others, effect, to);
   if (moved.every((candidate, i) => candidate === effects[i])) {
     throw new ModelError('the move changes nothing', { ...place, part: name });
   }
   return moved;
+}
+
+function refuseNoEffect(effects: readonly Named<Effect>[], name: string, place: Place): void {
+  const names = effects.map((effect) => effect.name);
+  if (!names.includes(name)) throw new ModelError(`there is no effect '${name}'${suggest(name, names)}`, place);
 }
 
 function insertNamed<F>(parts: readonly Named<F>[], added: Named<F>, to: Spot): readonly Named<F>[] {
@@ -298,12 +318,13 @@ function insertNamed<F>(parts: readonly Named<F>[], added: Named<F>, to: Spot): 
 function onBlockWith(
   atomic: ActionDefinition | StepDefinition,
   name: string,
+  place: AtomicPlace,
   edit: (block: Block) => Block,
 ): readonly Block[] {
   const parts = ({ when, then }: Block): readonly string[] => [...when, ...then].map((part) => part.name);
   if (!atomic.blocks.some((block) => parts(block).includes(name))) {
     const known = atomic.blocks.flatMap(parts);
-    throw new ModelError(`there is no guard or effect '${name}'${suggest(name, known)}`, { action: atomic.name });
+    throw new ModelError(`there is no guard or effect '${name}'${suggest(name, known)}`, place);
   }
   return atomic.blocks.map((block) => (parts(block).includes(name) ? edit(block) : block));
 }

@@ -24,7 +24,15 @@ export {
 } from './domain.ts';
 export type { Concrete, Sizes } from './concrete.ts';
 export { ModelError, type Place, suggest } from './errors.ts';
-export { type ActionData, type Bound, type Instance, instantiate, type Rule, type State, stateSpaceBound } from './instance.ts';
+export {
+  type ActionData,
+  type Bound,
+  type Instance,
+  instantiate,
+  type Rule,
+  type State,
+  stateSpaceBound,
+} from './instance.ts';
 export { enabled, initialStates, type Step, step, successors } from './meaning.ts';
 export { type ActionOf, isModel, model, type Model, type SizeContext, type StateOf } from './model.ts';
 export {

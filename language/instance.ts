@@ -122,7 +122,7 @@ function build<M extends Model>(model: M, size: string, options: InstanceOptions
     .map((procedure) => ({ definition: procedure, ...flatten(procedure), instances: instancesOf(procedure, sizes) }));
   const shape: Record<string, Domain | Shape> = { ...state };
   for (const { definition: procedure, places } of procedures) {
-    if (procedure.name in shape) {
+    if (Object.hasOwn(shape, procedure.name)) {
       throw new ModelError(`'${procedure.name}' names both a field of the state and a procedure`);
     }
     shape[procedure.name] = procedureShape(
@@ -158,13 +158,13 @@ function build<M extends Model>(model: M, size: string, options: InstanceOptions
 }
 
 function resolveSizes(model: Model, size: string, set: Sizes): Sizes {
-  const declared = model.sizes[size];
+  const declared = Object.hasOwn(model.sizes, size) ? model.sizes[size] : undefined;
   if (declared === undefined) {
     throw new ModelError(`there is no size '${size}'${suggest(size, Object.keys(model.sizes))}`);
   }
   const sizes = { ...declared };
   for (const [name, value] of Object.entries(set)) {
-    if (!(name in declared)) {
+    if (!Object.hasOwn(declared, name)) {
       throw new ModelError(`there is no sort or constant '${name}' to set${suggest(name, Object.keys(declared))}`);
     }
     sizes[name] = value;
@@ -275,9 +275,13 @@ function ruleOf(
   };
 }
 
-function paramDomain(domain: Domain | Shape, sizes: Sizes, place: { readonly action?: string }): Concrete {
+function paramDomain(domain: Domain | Shape, sizes: Sizes, place: Place): Concrete {
+  return located(place, () => concrete(record({ parameter: domain }), sizes).child('parameter')?.domain as Concrete);
+}
+
+function located<T>(place: Place, work: () => T): T {
   try {
-    return concrete(record({ parameter: domain }), sizes).child('parameter')?.domain as Concrete;
+    return work();
   } catch (error) {
     throw error instanceof ModelError ? error.at(place) : error;
   }
@@ -301,7 +305,8 @@ function bind(
   }
   let all: readonly Readonly<Record<string, unknown>>[] = [{}];
   for (const [name, domain] of Object.entries(params)) {
-    all = all.flatMap((values) => domain.values().map((value) => ({ ...values, [name]: value })));
+    const own = located(place, () => domain.values());
+    all = all.flatMap((values) => own.map((value) => ({ ...values, [name]: value })));
   }
   return all.map((values) => Object.freeze(values));
 }

@@ -2,14 +2,14 @@
  * What a model means: its initial states, which actions are enabled in a state, and the next state of an action. States are
  * frozen; a step is made on an immer draft, so that unchanged parts are shared and a step's changes are known as patches.
  */
-import { createDraft, enablePatches, finishDraft, type Patch } from 'immer';
+import { createDraft, finishDraft, type Patch } from 'immer';
+import { settled } from './collections.ts';
 import type { DecisionDefinition, Named } from './definition.ts';
 import { ModelError, type Place, suggest } from './errors.ts';
 import { type ActionData, bindAll, type Bound, type Instance, instantiate, type Rule, type State } from './instance.ts';
 import { isModel, type ActionOf, type Model, type StateOf } from './model.ts';
+import { patchesBetween } from './patches.ts';
 import { withoutClockOrChance } from './purity.ts';
-
-enablePatches();
 
 type Run = (s: unknown, p: unknown, me: unknown) => unknown;
 type Table = Record<string | number, unknown>;
@@ -46,11 +46,10 @@ export function initialStates<M extends Model>(at: At<M>): readonly StateOf<M>[]
     for (const [when, then, p] of choices) {
       const place = { model: instance.model.name, part: 'initial' };
       if (when !== undefined && !truth(when, [domain.initial, p, undefined], place)) continue;
-      const [state] = drafted(domain.initial, (draft) => {
+      const state = drafted(domain.initial, (draft) => {
         if (then !== undefined) call(then, [draft, p, undefined], place);
         enterProcedures(instance, draft, place);
-        return true;
-      }) as [State];
+      });
       refuseMisfit(instance, state, domain.initial, place);
       found.set(domain.key(state), state);
     }
@@ -63,9 +62,9 @@ function enterProcedures(instance: Instance, draft: Table, place: Place): void {
   for (const { definition, entry, instances } of instance.procedures) {
     for (let i = 0; i < instances; i++) {
       const single = definition.instance === undefined;
-      const me = (single ? draft[definition.name] : (draft[definition.name] as Table)[i]) as Table;
+      const own = (s: Table): Table => (single ? s[definition.name] : (s[definition.name] as Table)[i]) as Table;
       const p = definition.instance === undefined ? {} : { [definition.instance.name]: i };
-      me['at'] = entry(decider(draft, p, me, { ...place, action: definition.name }));
+      own(draft)['at'] = entry(decider(draft, p, own, { ...place, action: definition.name }));
     }
   }
 }
@@ -86,14 +85,13 @@ export function step<M extends Model>(at: At<M>, state: StateOf<M>, action: Acti
   const instance = instanceOf(at);
   const [rule, bound] = findRule(instance, action);
   return withoutClockOrChance(() => {
-    const patches: Patch[] = [];
-    const next = fire(instance, rule, bound, state as State, patches);
+    const next = fire(instance, rule, bound, state as State);
     if (next === undefined) {
       const failed = failedGuard(rule, bound, state as State);
       throw new ModelError(`is not enabled: ${failed}`, rule.place);
     }
     checkTwice(instance, rule, bound, state as State, next);
-    return { state: next as StateOf<M>, patches };
+    return { state: next as StateOf<M>, patches: patchesBetween(state, next) };
   });
 }
 
@@ -108,7 +106,13 @@ function findRule(instance: Instance, action: ActionData): readonly [Rule, Bound
   const rule = rules.find((candidate) => candidate.step === action.step);
   if (rule === undefined) {
     const known = rules.flatMap((candidate) => candidate.step ?? []);
-    throw new ModelError(`'${action.type}' has no step '${action.step}'${suggest(action.step ?? '', known)}`, place);
+    const missing = action.step === undefined ? 'is a procedure: name a step of it' : `has no step '${action.step}'`;
+    throw new ModelError(`'${action.type}' ${missing}${suggest(action.step ?? '', known)}`, place);
+  }
+  const names = Object.keys(rule.params);
+  const unknown = Object.keys(action).find((name) => !['type', 'step', ...names].includes(name));
+  if (unknown !== undefined) {
+    throw new ModelError(`there is no parameter '${unknown}'${suggest(unknown, names)}`, rule.place);
   }
   const wanted = bindingKey(rule, action);
   const bound = rule.bindings.find(({ values }) => bindingKey(rule, values) === wanted);
@@ -120,8 +124,7 @@ function bindingKey(rule: Rule, values: Readonly<Record<string, unknown>>): stri
   let key = '';
   for (const [name, domain] of Object.entries(rule.params)) {
     const misfit = domain.misfit(values[name], name);
-    if (misfit !== undefined)
-      throw new ModelError(`parameter ${misfit.field}: ${misfit.problem}`, { action: rule.type });
+    if (misfit !== undefined) throw new ModelError(`parameter ${misfit.field}: ${misfit.problem}`, rule.place);
     key += domain.key(values[name]);
   }
   return key;
@@ -149,42 +152,39 @@ export function successors(
 }
 
 /** The state after the rule, or `undefined` where it is not enabled. */
-function fire(instance: Instance, rule: Rule, bound: Bound, state: State, patches?: Patch[]): State | undefined {
+function fire(instance: Instance, rule: Rule, bound: Bound, state: State): State | undefined {
   if (!isAtPlace(rule, bound, state)) return undefined;
   const { place } = rule;
   const [first, ...others] = rule.blocks;
   if (first === undefined) return undefined;
   const p = bound.values;
-  if (!guardsHold(first.when, [state, p, instanceState(rule, bound, state)], place)) return undefined;
+  const own = (s: Table): unknown => instanceState(rule, bound, s);
+  if (!guardsHold(first.when, [state, p, own(state)], place)) return undefined;
 
-  const result = drafted(
-    state,
-    (draft) => {
-      const me = instanceState(rule, bound, draft) as Table | undefined;
-      runEffects(first.then, [draft, p, me], place);
-      for (const block of others) {
-        if (!guardsHold(block.when, [draft, p, me], place)) return false;
-        runEffects(block.then, [draft, p, me], place);
-      }
-      if (rule.control !== undefined && me !== undefined) {
-        me['at'] = rule.control.next(decider(draft, p, me, place));
-      }
-      return true;
-    },
-    patches,
-  );
-  if (result === undefined) return undefined;
-  const [next] = result;
+  let isRefused = false;
+  const next = drafted(state, (draft) => {
+    const me = own(draft) as Table | undefined;
+    runEffects(first.then, [draft, p, me], place);
+    for (const block of others) {
+      const seen = settled(draft);
+      isRefused ||= !guardsHold(block.when, [seen, p, own(seen)], place);
+      if (isRefused) return;
+      runEffects(block.then, [draft, p, me], place);
+    }
+    if (rule.control !== undefined && me !== undefined) {
+      me['at'] = rule.control.next(decider(draft, p, own, place));
+    }
+  });
+  if (isRefused) return undefined;
   if (instance.domain.misfit(next, '', state) !== undefined) blameEffect(instance, rule, bound, state);
   return next;
 }
 
-/** Runs `work` on a draft of the state; `undefined` if it gives up. */
-function drafted(state: State, work: (draft: Table) => boolean, patches?: Patch[]): readonly [State] | undefined {
+/** The state after `work` has changed a draft of it. */
+function drafted(state: State, work: (draft: Table) => void): State {
   const draft = createDraft(state) as Table;
-  if (!work(draft)) return undefined;
-  const next = finishDraft(draft, patches === undefined ? undefined : (made) => patches.push(...made)) as State;
-  return [next];
+  work(draft);
+  return finishDraft(draft);
 }
 
 function isAtPlace(rule: Rule, bound: Bound, state: State): boolean {
@@ -213,20 +213,28 @@ function runEffects(effects: readonly Named<unknown>[], args: Arguments, place: 
   for (const { name, run } of effects) call(run as Run, args, place, name);
 }
 
-function decider(s: unknown, p: unknown, me: unknown, place: Place): (decision: DecisionDefinition) => boolean {
+/** Asks decisions about a draft, which they see as it is now and cannot change. */
+function decider(
+  draft: Table,
+  p: unknown,
+  own: (s: Table) => unknown,
+  place: Place,
+): (decision: DecisionDefinition) => boolean {
   let tests = 0;
+  let seen: Table | undefined;
   return (decision) => {
     if (++tests > 1000) {
       throw new ModelError('the loop goes round for ever without a step in it', { ...place, part: decision.name });
     }
-    return truth(decision.test as unknown as Run, [s, p, me], place, decision.name);
+    seen ??= settled(draft);
+    return truth(decision.test as unknown as Run, [seen, p, own(seen)], place, decision.name);
   };
 }
 
 function truth(run: Run, args: Arguments, place: Place, part = place.part): boolean {
   const result = call(run, args, place, part);
   if (result === true || result === false) return result;
-  const shown = result instanceof Promise ? 'a promise' : String(result);
+  const shown = typeof result === 'object' && result !== null ? 'an object' : String(result);
   throw new ModelError(`returned ${shown}, not true or false`, part === undefined ? place : { ...place, part });
 }
 
@@ -257,20 +265,17 @@ function explain(message: string): string {
   return `threw: ${message}`;
 }
 
-/** Finds the effect after which the state first leaves its domain, and throws in its name. */
+/** Finds the effect with which the state leaves its domain and stays outside, and throws in its name. */
 function blameEffect(instance: Instance, rule: Rule, bound: Bound, state: State): never {
   const effects = rule.blocks.flatMap((block) => block.then);
-  for (let count = 1; count <= effects.length; count++) {
-    const result = drafted(state, (draft) => {
-      const me = instanceState(rule, bound, draft);
-      runEffects(effects.slice(0, count), [draft, bound.values, me], rule.place);
-      return true;
-    });
-    const part = effects[count - 1]?.name;
-    if (result !== undefined && part !== undefined) {
-      refuseMisfit(instance, result[0], state, { ...rule.place, part });
-    }
-  }
+  const after = (count: number): State =>
+    drafted(state, (draft) =>
+      runEffects(effects.slice(0, count), [draft, bound.values, instanceState(rule, bound, draft)], rule.place),
+    );
+  let count = effects.length;
+  while (count > 1 && instance.domain.misfit(after(count - 1), '', state) !== undefined) count--;
+  const part = effects[count - 1]?.name;
+  if (part !== undefined) refuseMisfit(instance, after(count), state, { ...rule.place, part });
   throw new ModelError('leads outside the domain of the state', rule.place);
 }
 

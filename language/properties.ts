@@ -153,9 +153,13 @@ function declaredProperties(instance: Instance, sets: readonly PropertySet[]): r
   if (deadlocks.length > 1) {
     throw new ModelError(`'${deadlocks[1]?.name}' is a second deadlock property`, { model: instance.model.name });
   }
-  return deadlocks.length === 1
-    ? declared
-    : [...declared, property(instance, implicitDeadlock, { kind: 'deadlock', params: {} })];
+  if (deadlocks.length === 1) return declared;
+  if (all.has(implicitDeadlock)) {
+    throw new ModelError(`only the deadlock property can be named '${implicitDeadlock}'`, {
+      model: instance.model.name,
+    });
+  }
+  return [...declared, property(instance, implicitDeadlock, { kind: 'deadlock', params: {} })];
 }
 
 function property(instance: Instance, name: string, spec: PropertySpec): Property {

@@ -26,11 +26,16 @@ const timelessDate = new Proxy(Date, {
   get: (target, key): unknown => (key === 'now' ? refuse('the clock (Date.now)') : Reflect.get(target, key)),
 });
 
+const refuseHrtime = Object.assign(refuse('the clock (process.hrtime)'), {
+  bigint: refuse('the clock (process.hrtime)'),
+});
+
 const traps: readonly Trap[] = [
   { owner: Math, key: 'random', replacement: refuse('a random number (Math.random)') },
   { owner: globalThis, key: 'Date', replacement: timelessDate },
   { owner: performance, key: 'now', replacement: refuse('the clock (performance.now)') },
-  { owner: process, key: 'hrtime', replacement: refuse('the clock (process.hrtime)') },
+  { owner: process, key: 'hrtime', replacement: refuseHrtime },
+  { owner: process, key: 'uptime', replacement: refuse('the clock (process.uptime)') },
   { owner: globalThis.crypto, key: 'getRandomValues', replacement: refuse('a random number (crypto)') },
   { owner: globalThis.crypto, key: 'randomUUID', replacement: refuse('a random number (crypto)') },
 ];

@@ -6,6 +6,7 @@ import type { Trace } from '../traces/trace.ts';
 import { coloursFor } from './colours.ts';
 import { mermaidOf } from './mermaid.ts';
 import { progressLine } from './progress.ts';
+import { compare, type Run } from './run.ts';
 import { fit, head, row, wrap } from './table.ts';
 
 describe('tables', () => {
@@ -77,5 +78,33 @@ describe('a Mermaid diagram', () => {
         '',
       ].join('\n'),
     );
+  });
+});
+
+describe('a variant against its record', () => {
+  const run = (limit: boolean): Run =>
+    ({
+      result: {
+        properties: [
+          { name: 'safe', kind: 'invariant', verdict: 'violated' },
+          { name: 'alive', kind: 'reachable', verdict: 'violated' },
+          { name: 'other', kind: 'invariant', verdict: limit ? 'unknown' : 'holds' },
+        ],
+      },
+      traces: new Map([['safe', { steps: [{}, {}] }]]),
+    }) as unknown as Run;
+
+  it.each([
+    [{ safe: 2 }, 'as recorded', 1],
+    [{ safe: 3 }, 'differs', 0],
+    [{ safe: 2, other: 4 }, 'differs', 1],
+    [{}, 'differs', 0],
+  ])('%j: %s; what the broken model can no longer reach does not matter', (recorded, verdict, found) => {
+    expect(compare(run(false), recorded)).toMatchObject({ verdict, found });
+  });
+
+  it('is unknown when a limit ended the search, unless something differs already', () => {
+    expect(compare(run(true), { safe: 2 }).verdict).toBe('unknown');
+    expect(compare(run(true), { safe: 3 }).verdict).toBe('differs');
   });
 });

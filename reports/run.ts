@@ -1,7 +1,7 @@
 /**
  * A check with all that a report says about it, and how what was found compares with what was recorded for a variant.
  */
-import type { CheckResult } from '../checker/index.ts';
+import type { CheckResult, PropertyResult } from '../checker/index.ts';
 import type { Instance, Property } from '../language/index.ts';
 import type { Trace } from '../traces/trace.ts';
 
@@ -16,6 +16,20 @@ export interface Run {
   readonly members: ReadonlyMap<string, string>;
   /** For a variant: the properties that it must violate, with the lengths of their shortest traces. */
   readonly recorded?: Readonly<Record<string, number>>;
+  /** The property that the check is about, where it is about one: its trace is shown, other violations are named. */
+  readonly main?: string;
+}
+
+/** The violations that are shown by their traces, and those that are only named. */
+export function sorted({ result, main }: Run): {
+  readonly shown: readonly PropertyResult[];
+  readonly named: readonly PropertyResult[];
+} {
+  const violated = result.properties.filter(({ verdict }) => verdict === 'violated');
+  const shown = violated.filter(({ name }) => name === main);
+  return shown.length === 0
+    ? { shown: violated, named: [] }
+    : { shown, named: violated.filter(({ name, kind }) => name !== main && kind !== 'reachable') };
 }
 
 /** How a variant was found, against its record. */
@@ -30,24 +44,22 @@ export interface Comparison {
 }
 
 /**
- * Compares a run with the record of its variant: the same properties are violated, by shortest traces of the same lengths.
- * A reachable property that has become unreachable has no trace; its length is 0.
+ * Compares a run with the record of its variant: the same properties are violated, by shortest traces of the same lengths. A
+ * search that ended once all recorded violations were found vouches for the others up to the depth that it reached.
+ * Reachable properties are left out: they show that the correct model is alive, and have no trace when they are violated.
  */
 export function compare({ result, traces }: Run, recorded: Readonly<Record<string, number>>): Comparison {
   const differences: string[] = [];
   let found = 0;
   let open = false;
-  for (const { name, verdict } of result.properties) {
+  for (const { name, kind, verdict } of result.properties) {
+    if (kind === 'reachable') continue;
     const wanted = recorded[name];
     const length = traces.get(name)?.steps.length ?? 0;
     if (verdict === 'unknown') {
-      open = true;
+      open ||= result.limit !== 'first violation';
     } else if (verdict === 'violated' && wanted === undefined) {
-      differences.push(
-        traces.has(name)
-          ? `'${name}' is violated (${inSteps(length)}), which is not recorded`
-          : `'${name}' is never true, which is not recorded (its length is 0)`,
-      );
+      differences.push(`'${name}' is violated (${inSteps(length)}), which is not recorded`);
     } else if (verdict === 'violated' && wanted !== length) {
       differences.push(`'${name}' is violated in ${inSteps(length)}; recorded are ${wanted}`);
     } else if (verdict === 'violated') {

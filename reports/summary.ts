@@ -24,14 +24,14 @@ const found: Column = { title: 'found', width: 5, align: 'right' };
 /** The summary of a check of models, or of single variants: how many of the properties hold. */
 export function summaryOfVerdicts(instances: readonly Instance[], colours: Colours): Summary {
   const rest = [states, transitions, depth, time, verdict, held];
-  const name = (of: Instance): string => of.model.name + (of.variant === undefined ? '' : `\n  ${of.variant}`);
-  const columns = [...fitting('model', instances.map(name), instances, rest), ...rest];
+  const names = instances.map(({ model }) => model.name);
+  const columns = [...fitting('model', names, instances, rest), ...rest];
   return {
     head: head(columns),
     rowOf: ({ instance, result }) => {
       const holding = result.properties.filter((property) => property.verdict === 'holds').length;
-      return row(columns, [
-        name(instance),
+      const cells = row(columns, [
+        instance.model.name,
         sizeOf(instance),
         number(result.states),
         number(result.transitions),
@@ -40,6 +40,7 @@ export function summaryOfVerdicts(instances: readonly Instance[], colours: Colou
         { text: result.verdict, paint: paintVerdict(result.verdict, colours) },
         `${holding}/${result.properties.length}`,
       ]);
+      return instance.variant === undefined ? cells : [...cells, `  ${instance.variant}`];
     },
   };
 }
@@ -118,7 +119,7 @@ export function remarks({ result }: Run): readonly string[] {
   const undecided = `${name}: ${open} of ${result.properties.length} properties undecided`;
   const why =
     result.limit === 'first violation'
-      ? 'the search ended with the first violation (--keep-going explores on)'
+      ? 'the search ended when a violation was found (--keep-going explores on)'
       : `the search stopped at the limit ${result.limit}, at depth ${result.depth}`;
   return wrap(`${undecided}: ${why}`, pageWidth, 2);
 }

@@ -7,17 +7,22 @@ import type { Property } from '../language/index.ts';
 import { fieldsAround, waits } from '../traces/around.ts';
 import { type Change, finalState, type Trace } from '../traces/trace.ts';
 import type { Colours } from './colours.ts';
-import { inSteps, type Run } from './run.ts';
+import { inSteps, type Run, sorted } from './run.ts';
 import { number } from './summary.ts';
 import { pageWidth, wrap } from './table.ts';
 
-/** The violated properties of a run, each with its trace; of a variant's, those that are not as recorded. */
+/** The violated properties of a run, each with its trace; where there is a record, those that are not as recorded. */
 export function violations(run: Run, colours: Colours): readonly string[] {
-  const isRecorded = ({ name }: PropertyResult): boolean =>
-    run.recorded?.[name] === (run.traces.get(name)?.steps.length ?? 0);
-  return run.result.properties
-    .filter((property) => property.verdict === 'violated' && !isRecorded(property))
-    .flatMap((result) => ['', ...violation(run, result, colours)]);
+  const isRecorded = ({ name, kind }: PropertyResult): boolean =>
+    run.recorded !== undefined && (kind === 'reachable' || run.recorded[name] === run.traces.get(name)?.steps.length);
+  const { shown, named } = sorted(run);
+  const others = named.map(({ name }) => `'${name}' (${inSteps(run.traces.get(name)?.steps.length ?? 0)})`);
+  return [
+    ...shown.filter((property) => !isRecorded(property)).flatMap((result) => ['', ...violation(run, result, colours)]),
+    ...(others.length === 0
+      ? []
+      : ['', ...wrap(`also violated, shown with --property NAME: ${others.join(', ')}`, pageWidth, 2)]),
+  ];
 }
 
 function violation(run: Run, result: PropertyResult, colours: Colours): readonly string[] {

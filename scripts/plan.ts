@@ -71,12 +71,13 @@ export function recordOf({ violates }: Variant, only: readonly string[] | undefi
 }
 
 function refuseUnknownRecord({ instance, sets, variant }: Planned): void {
-  const names = propertiesOf(instance, sets).map(({ name }) => name);
-  const unknown = Object.keys(variant?.violates ?? {}).find((name) => !names.includes(name));
-  if (unknown === undefined) return;
-  throw new UsageError(
-    `variant '${variant?.name}' must violate '${unknown}', which is no property at size '${instance.size}'`,
-  );
+  const properties = propertiesOf(instance, sets);
+  for (const recorded of Object.keys(variant?.violates ?? {})) {
+    const property = properties.find(({ name }) => name === recorded);
+    const what = `variant '${variant?.name}' must violate '${recorded}', which is`;
+    if (property === undefined) throw new UsageError(`${what} no property at size '${instance.size}'`);
+    if (property.kind === 'reachable') throw new UsageError(`${what} a reachable property: no trace can show it`);
+  }
 }
 
 function variantsOf({ variants }: Protocol, name: string | undefined): readonly (Variant | undefined)[] {

@@ -25,10 +25,16 @@ export interface UserFolder {
   readonly svacheck: (...args: readonly string[]) => Promise<Outcome>;
 }
 
+const folders: string[] = [];
+// Registered for the whole file, since a folder may also be made inside a test.
+afterAll(() => {
+  for (const path of folders) rmSync(path, { recursive: true, force: true });
+});
+
 /** Makes a folder with these files. */
 export function userFolder(files: Readonly<Record<string, string>>): UserFolder {
   const path = mkdtempSync(join(tmpdir(), 'svacheck-test-'));
-  afterAll(() => rmSync(path, { recursive: true, force: true }));
+  folders.push(path);
   const write = (name: string, text: string): void => {
     mkdirSync(dirname(join(path, name)), { recursive: true });
     writeFileSync(join(path, name), text);

@@ -8,7 +8,7 @@ import { type Colours, coloursFor } from '../../reports/colours.ts';
 import { jsonOf } from '../../reports/json.ts';
 import { mermaidOf } from '../../reports/mermaid.ts';
 import { progressLine } from '../../reports/progress.ts';
-import { compare, type Run } from '../../reports/run.ts';
+import { compare, type Run, sorted } from '../../reports/run.ts';
 import { remarks, summaryOfVariants, summaryOfVerdicts } from '../../reports/summary.ts';
 import { traceLines, violations } from '../../reports/terminal.ts';
 import { pageWidth, wrap } from '../../reports/table.ts';
@@ -47,7 +47,7 @@ export function addCheck(program: Command): void {
     .option('--set <name=number>', 'set the size of a sort, or a constant; may be repeated', setSize)
     .option('--variant <name|all>', 'check a variant, or check that all variants are found as recorded')
     .option('--property <name>', 'decide only this property; may be repeated', another)
-    .option('--keep-going', 'explore on after a violation, until every property is decided')
+    .option('--keep-going', 'explore on after the violations that were looked for, until every property is decided')
     .option('--max-states <n>', 'stop after so many states', count)
     .option('--max-seconds <s>', 'stop after so many seconds', seconds)
     .option('--max-memory <bytes>', "stop when so much is in use, such as 2G (at most 85 % of Node's heap)", bytes)
@@ -107,9 +107,12 @@ function runOf(planned: Planned, options: CheckOptions): Run {
   const isRecord = options.variant === 'all';
   const progress = progressLine(process.stderr);
   const name = variant === undefined ? instance.model.name : `${instance.model.name} ${variant.name}`;
+  const recorded = variant === undefined ? {} : recordOf(variant, only);
+  const awaited = Object.keys(recorded);
   const searchOptions: SearchOptions = {
     properties: only,
-    keepGoing: options.keepGoing === true || isRecord,
+    keepGoing: options.keepGoing,
+    until: awaited.length === 0 ? undefined : awaited,
     maxStates: options.maxStates,
     maxSeconds: options.maxSeconds,
     maxMemory: options.maxMemory,
@@ -131,7 +134,9 @@ function runOf(planned: Planned, options: CheckOptions): Run {
       traces,
       members,
     };
-    return variant === undefined || !isRecord ? run : { ...run, recorded: recordOf(variant, only) };
+    if (isRecord) return { ...run, recorded };
+    const [main] = awaited;
+    return main === undefined ? run : { ...run, main };
   } catch (error) {
     if (!(error instanceof ModelErrorAtState)) throw error;
     const trace = traceOf(instance, error.path);
@@ -171,10 +176,11 @@ function differences(run: Run, { bold }: Colours): readonly string[] {
 
 /** The diagram of each violation, with a comment that says of what. */
 function diagrams(runs: readonly Run[]): readonly string[] {
-  return runs.flatMap(({ result, traces }) =>
-    result.properties.flatMap(({ name, verdict }) => {
+  return runs.flatMap((run) =>
+    sorted(run).shown.flatMap(({ name }) => {
+      const { result, traces } = run;
       const trace = traces.get(name);
-      if (trace === undefined || verdict !== 'violated') return [];
+      if (trace === undefined) return [];
       const of = result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
       return [`%% ${of}: ${name}\n${mermaidOf(trace, `violated: ${name}`)}`];
     }),

@@ -182,6 +182,7 @@ function sizeContext(sizes: Sizes): SizeContext<never> {
   return {
     size: sizes as Readonly<never>,
     members: (of) => Array.from({ length: count(of) }, (_, i) => i as never),
+    first: () => 0 as never,
     next: (of, member) => ((Number(member) + 1) % count(of)) as never,
     index: (_, member) => Number(member),
   };

@@ -17,8 +17,13 @@ type Table = Record<string | number, unknown>;
 /** A model at a size; a bare model means its size `ci`. */
 export type At<M extends Model> = M | Instance<M>;
 
+const bare = new WeakMap<Model, Instance>();
+
 function instanceOf<M extends Model>(at: At<M>): Instance<M> {
-  return isModel(at) ? instantiate(at) : at;
+  if (!isModel(at)) return at;
+  const instance = bare.get(at) ?? instantiate(at);
+  bare.set(at, instance);
+  return instance as Instance<M>;
 }
 
 /** One step: the next state, frozen, and what changed, as immer patches relative to the state before. */
@@ -31,11 +36,12 @@ export interface Step<S> {
 export function initialStates<M extends Model>(at: At<M>): readonly StateOf<M>[] {
   const instance = instanceOf(at);
   const { initial, domain } = instance;
+  const { context } = instance;
   const choices: readonly (readonly [Run | undefined, Run | undefined, unknown])[] =
     initial === undefined
       ? [[undefined, undefined, {}]]
       : typeof initial === 'function'
-        ? [[undefined, initial as unknown as Run, {}]]
+        ? [[undefined, initial as unknown as Run, context]]
         : bindAll(initial.choose, instance.sizes, { part: 'initial' }).map((p) => [
             initial.when as unknown as Run | undefined,
             initial.then as unknown as Run,
@@ -45,9 +51,9 @@ export function initialStates<M extends Model>(at: At<M>): readonly StateOf<M>[]
   withoutClockOrChance(() => {
     for (const [when, then, p] of choices) {
       const place = { model: instance.model.name, part: 'initial' };
-      if (when !== undefined && !truth(when, [domain.initial, p, undefined], place)) continue;
+      if (when !== undefined && !truth(when, [domain.initial, p, context], place)) continue;
       const state = drafted(domain.initial, (draft) => {
-        if (then !== undefined) call(then, [draft, p, undefined], place);
+        if (then !== undefined) call(then, [draft, p, context], place);
         enterProcedures(instance, draft, place);
       });
       refuseMisfit(instance, state, domain.initial, place);
@@ -303,8 +309,24 @@ function unsteadyPart(rule: Rule, bound: Bound, state: State): string {
     return results.includes(true) && results.includes(false);
   });
   if (unsteady !== undefined) return `'${unsteady.name}'`;
-  const names = rule.blocks.flatMap((block) => [...block.when, ...block.then]).map(({ name }) => `'${name}'`);
+  const parts = rule.blocks.flatMap((block) => [...block.when, ...block.then]).map(({ name }) => name);
+  const names = [...parts, ...decisionsMet(rule, bound, state)].map((name) => `'${name}'`);
   return names.length === 1 ? String(names[0]) : `one of ${names.join(', ')}`;
+}
+
+/** The names of the fused branches and loops that a step comes to. */
+function decisionsMet(rule: Rule, bound: Bound, state: State): ReadonlySet<string> {
+  const met = new Set<string>();
+  drafted(state, (draft) => {
+    const own = (s: Table): unknown => instanceState(rule, bound, s);
+    for (const { then } of rule.blocks) runEffects(then, [draft, bound.values, own(draft)], rule.place);
+    const decide = decider(draft, bound.values, own, rule.place);
+    rule.control?.next((decision) => {
+      met.add(decision.name);
+      return decide(decision);
+    });
+  });
+  return met;
 }
 
 function failedGuard(rule: Rule, bound: Bound, state: State): string {

@@ -23,26 +23,28 @@ export interface SizeContext<Z> {
   readonly size: Readonly<Z>;
   /** All members of a sort, in order. */
   members<Name extends string>(sort: Sort<Name>): readonly Member<Name>[];
+  /** The first member of an ordered sort. */
+  first<Name extends string>(sort: Sort<Name, true>): Member<Name>;
   /** The next member of an ordered sort; the first after the last. */
-  next<Name extends string>(sort: Sort<Name, true>, member: Member<Name>): Member<Name>;
+  next<Name extends string>(sort: Sort<Name, true>, member: Member<NoInfer<Name>>): Member<Name>;
   /** The number of a member of an ordered sort, from 0. */
-  index<Name extends string>(sort: Sort<Name, true>, member: Member<Name>): number;
+  index<Name extends string>(sort: Sort<Name, true>, member: Member<NoInfer<Name>>): number;
 }
 
 /** Where a model starts: what to change in the state of first values, for each choice that the guards admit. */
-export type Initial<S, C extends Params> =
-  | ((s: S) => void)
+export type Initial<S, C extends Params, Z = never> =
+  | ((s: S, context: SizeContext<Z>) => void)
   | {
       readonly choose: C;
-      readonly when?: (s: Frozen<S>, p: Bindings<C>) => boolean;
-      readonly then: (s: S, p: Bindings<C>) => void;
+      readonly when?: (s: Frozen<S>, p: Bindings<C>, context: SizeContext<Z>) => boolean;
+      readonly then: (s: S, p: Bindings<C>, context: SizeContext<Z>) => void;
     };
 
 type NamedSizes<Z> = {
-  readonly smoke: Z;
   readonly ci: Z;
-  readonly deep: Z;
-  readonly [size: string]: Z;
+  readonly smoke: NoInfer<Z>;
+  readonly deep: NoInfer<Z>;
+  readonly [size: string]: NoInfer<Z>;
 };
 
 /** A model for any size. */
@@ -84,7 +86,7 @@ export function model<
   /** The shape of the state; a function of the size where it depends on one. */
   readonly state: D | ((context: SizeContext<Z>) => D);
   /** Default: every field has the first value of its domain. */
-  readonly initial?: Initial<Value<D>, C>;
+  readonly initial?: Initial<Value<D>, C, Z>;
   readonly actions: (builder: BehaviourBuilder<Value<D>> & SizeContext<Z>) => A;
 }): Model<Value<D>, A, Z> {
   if (spec.name === '') throw new ModelError('a model needs a name');

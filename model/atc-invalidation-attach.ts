@@ -47,10 +47,11 @@ function cfgi(endpoint: Command['endpoint']): Command {
 export const atcInvalidationAttach = model({
   name: 'atc-invalidation/attach',
   doc: 'Endpoints with ATS are attached, moved and detached while pages of their domains are unmapped and reused.',
+  // `shared`: whether another function keeps ATS on; 0 no, 1 yes, 2 both are explored.
   sizes: {
-    smoke: { domain: 1, endpoint: 1, requests: 1, writes: 1, cpus: 1, queue: 4 },
-    ci: { domain: 2, endpoint: 1, requests: 1, writes: 1, cpus: 1, queue: 4 },
-    deep: { domain: 2, endpoint: 2, requests: 1, writes: 1, cpus: 1, queue: 4 },
+    smoke: { domain: 1, endpoint: 1, requests: 1, writes: 1, cpus: 1, shared: 2, queue: 4 },
+    ci: { domain: 2, endpoint: 1, requests: 1, writes: 1, cpus: 1, shared: 1, queue: 4 },
+    deep: { domain: 2, endpoint: 2, requests: 1, writes: 1, cpus: 2, shared: 2, queue: 4 },
   },
   state: ({ size }) => ({
     domain: each(Domain, {
@@ -92,6 +93,7 @@ export const atcInvalidationAttach = model({
   /** All endpoints, or all but one, are attached to one domain. */
   initial: {
     choose: { shared: bool, domain: Domain, except: optional(Endpoint) },
+    when: (_s, { shared }, { size }) => size.shared === 2 || shared === (size.shared === 1),
     then: (s, { shared, domain, except }) => {
       s.endpoint.forEach((target, endpoint) => {
         target.shared = shared;

@@ -120,7 +120,7 @@ export interface StepBuilder<S, P, L> {
     spec: StepSpec<S, P, L, C, W, T>,
   ): Node<{
     readonly action: { readonly step: N } & Bindings<C>;
-    readonly path: readonly [N] | readonly [N, W | T];
+    readonly path: readonly [N] | readonly [N, NoInfer<W | T>];
   }>;
 
   /**
@@ -193,7 +193,7 @@ export interface BehaviourBuilder<S> {
   action<const P extends Params, W extends string = never, T extends string = never>(
     params: P,
     spec: ActionSpec<S, Bindings<P>, W, T>,
-  ): Action<Bindings<P>, W | T>;
+  ): Action<Bindings<P>, NoInfer<W | T>>;
 
   /**
    * What a thread of software does, step after step; one instance for each member of the sort in `params`, or a single

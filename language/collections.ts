@@ -107,7 +107,7 @@ export function settled<T>(value: T): T {
 abstract class Sequence<T> implements ReadonlyItems<T> {
   static readonly [immerable] = true;
   /** From the prototype. */
-  declare protected readonly domain: Items<T>;
+  declare readonly domain: Items<T>;
   items: readonly T[] = [];
 
   get length(): number {

@@ -255,6 +255,7 @@ function itemsOf(
   };
   const domain = { label, capacity, keyOf };
   const Class = kind === 'queue' ? queueClass(domain) : bagClass(domain);
+  const Base = kind === 'queue' ? QueueValue : BagValue;
   return {
     kind,
     count: kind === 'queue' ? sequences(of.count, capacity) : multisets(of.count, capacity),
@@ -266,7 +267,10 @@ function itemsOf(
     },
     misfit: (value, field, known) => {
       if (isKnown(value, known)) return undefined;
-      if (!(value instanceof Class)) return { field, problem: `${showRaw(value)} is not the ${kind} '${label}'` };
+      // Its class may be that of another instance of the same model: a state is plain data.
+      if (!(value instanceof Base) || value.domain.label !== label || value.capacity !== capacity) {
+        return { field, problem: `${showRaw(value)} is not the ${kind} '${label}'` };
+      }
       const before = (known as typeof value | undefined)?.items;
       for (const [i, item] of value.items.entries()) {
         const misfit = of.misfit(item, `${field}[${i}]`, before?.[i]);

@@ -141,9 +141,8 @@ export function optional<const D extends Domain | Shape>(of: D): Domain<Value<D>
 
 /** A record; where a domain is expected a plain object means the same. */
 export function record<const Fields extends Shape>(fields: Fields): Domain<Value<Fields>> {
-  const resolved: Record<string, Domain> = {};
-  for (const [name, field] of Object.entries(fields)) resolved[name] = toDomain(field);
-  return domain({ kind: 'record', fields: resolved });
+  const resolved = Object.entries(fields).map(([name, field]) => [name, toDomain(field)] as const);
+  return domain({ kind: 'record', fields: Object.fromEntries(resolved) });
 }
 
 /** A subset of a sort; initially empty. */

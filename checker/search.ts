@@ -69,6 +69,7 @@ interface Claim {
 /** A function of the model is run twice on the first states, and then on one state in so many. */
 const checkedStates = 500;
 const checkedShare = 97;
+const isChecked = (state: number): boolean => state < checkedStates || state % checkedShare === 0;
 const statesPerLook = 256;
 /** A JavaScript Map holds fewer than 2^24 entries. */
 const mapCapacity = 2 ** 24 - 2 ** 16;
@@ -113,7 +114,7 @@ export function search(instance: Instance, sets: readonly PropertySet[], options
     visited.add(key);
     const id = visits.push({ from, action }) - 1;
     next.push(state);
-    withPath(id, () => decideAt(claims, state, id));
+    withPath(id, () => decideAt(claims, state, id, isChecked(id)));
   };
   for (const [i, state] of initial.entries()) meet(state, i, undefined);
 
@@ -133,8 +134,7 @@ export function search(instance: Instance, sets: readonly PropertySet[], options
   const exploreOne = (state: State): void => {
     const id = explored++;
     let enabled = 0;
-    const checked = id < checkedStates || id % checkedShare === 0;
-    successors(instance, state, checked, (_rule, bound, after) => {
+    successors(instance, state, isChecked(id), (_rule, bound, after) => {
       enabled++;
       meet(after, id, bound.action);
     });
@@ -186,14 +186,20 @@ export function search(instance: Instance, sets: readonly PropertySet[], options
 }
 
 /** Tests the undecided properties on a state that is met for the first time. */
-function decideAt(claims: readonly Claim[], state: State, id: number): void {
+function decideAt(claims: readonly Claim[], state: State, id: number, checked: boolean): void {
   for (const claim of claims) {
     const { kind, bindings, test } = claim.property;
     if (claim.decided !== undefined || kind === 'deadlock') continue;
+    if (checked) refuseUnsteady(claim.property, state);
     const deciding = kind === 'reachable';
     const binding = bindings.find((candidate) => test(state, candidate) === deciding);
     if (binding !== undefined) claim.decided = { state: id, binding };
   }
+}
+
+function refuseUnsteady({ name, bindings, test }: Property, state: State): void {
+  if (bindings.every((binding) => test(state, binding) === test(state, binding))) return;
+  throw new ModelError('gives different answers for the same state: it must not keep state of its own', { part: name });
 }
 
 function isViolated(claim: Claim): boolean {

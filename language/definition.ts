@@ -176,7 +176,7 @@ export function checkDefinition(definition: Definition): void {
       if (node.name === 'done') throw new ModelError(`'done' is the place after the last step`, { action: part.name });
       if (node.kind === 'step') {
         checkAtomic(node, { action: part.name, step: node.name });
-        if (part.instance !== undefined && part.instance.name in node.params) {
+        if (part.instance !== undefined && Object.hasOwn(node.params, part.instance.name)) {
           throw new ModelError(`the parameter '${part.instance.name}' is the procedure's own`, {
             action: part.name,
             step: node.name,

@@ -296,10 +296,7 @@ export function stateSpaceBound(instance: Instance): number {
 }
 
 /** All ways to bind parameters, each frozen. */
-function bind(
-  params: Readonly<Record<string, Concrete>>,
-  place: { readonly action?: string; readonly part?: string },
-): readonly Readonly<Record<string, unknown>>[] {
+function bind(params: Readonly<Record<string, Concrete>>, place: Place): readonly Readonly<Record<string, unknown>>[] {
   const count = Object.values(params).reduce((product, domain) => product * domain.count, 1n);
   if (count > bindingLimit) {
     throw new ModelError(`the parameters have ${count} combinations: at most ${bindingLimit} are possible`, place);
@@ -313,11 +310,7 @@ function bind(
 }
 
 /** The parameters of a quantifier or initial choice, bound in all ways. */
-export function bindAll(
-  params: Params,
-  sizes: Sizes,
-  place: { readonly action?: string; readonly part?: string },
-): readonly Bindings<never>[] {
+export function bindAll(params: Params, sizes: Sizes, place: Place): readonly Bindings<never>[] {
   const domains: Record<string, Concrete> = {};
   for (const [name, domain] of Object.entries(params)) domains[name] = paramDomain(domain, sizes, place);
   return bind(domains, place) as readonly Bindings<never>[];

@@ -84,6 +84,13 @@ describe('the initial states', () => {
     );
   });
 
+  it('must not have too many choices', () => {
+    const wide = model({ ...base, initial: { choose: { a: range(1, 2 ** 20), b: bool }, then: () => undefined } });
+    expect(messageOf(() => initialStates(wide))).toBe(
+      "ModelError: model 'start', 'initial': the parameters have 2097152 combinations: at most 1000000 are possible",
+    );
+  });
+
   it('are frozen', () => {
     expect(Object.isFrozen(start(peterson).flag)).toBe(true);
   });

@@ -42,7 +42,7 @@ export function initialStates<M extends Model>(at: At<M>): readonly StateOf<M>[]
       ? [[undefined, undefined, {}]]
       : typeof initial === 'function'
         ? [[undefined, initial as unknown as Run, context]]
-        : bindAll(initial.choose, instance.sizes, { part: 'initial' }).map((p) => [
+        : bindAll(initial.choose, instance.sizes, { model: instance.model.name, part: 'initial' }).map((p) => [
             initial.when as unknown as Run | undefined,
             initial.then as unknown as Run,
             p,
@@ -161,27 +161,20 @@ export function successors(
 function fire(instance: Instance, rule: Rule, bound: Bound, state: State): State | undefined {
   if (!isAtPlace(rule, bound, state)) return undefined;
   const { place } = rule;
-  const [first, ...others] = rule.blocks;
-  if (first === undefined) return undefined;
   const p = bound.values;
   const own = (s: Table): unknown => instanceState(rule, bound, s);
-  if (!guardsHold(first.when, [state, p, own(state)], place)) return undefined;
-
-  let isRefused = false;
-  const next = drafted(state, (draft) => {
-    const me = own(draft) as Table | undefined;
-    runEffects(first.then, [draft, p, me], place);
-    for (const block of others) {
-      const seen = settled(draft);
-      isRefused ||= !guardsHold(block.when, [seen, p, own(seen)], place);
-      if (isRefused) return;
+  const last = rule.blocks.at(-1);
+  let next = state;
+  for (const block of rule.blocks) {
+    if (!guardsHold(block.when, [next, p, own(next)], place)) return undefined;
+    next = drafted(next, (draft) => {
+      const me = own(draft) as Table | undefined;
       runEffects(block.then, [draft, p, me], place);
-    }
-    if (rule.control !== undefined && me !== undefined) {
-      me['at'] = rule.control.next(decider(draft, p, own, place));
-    }
-  });
-  if (isRefused) return undefined;
+      if (block === last && rule.control !== undefined && me !== undefined) {
+        me['at'] = rule.control.next(decider(draft, p, own, place));
+      }
+    });
+  }
   if (instance.domain.misfit(next, '', state) !== undefined) blameEffect(instance, rule, bound, state);
   return next;
 }
@@ -265,7 +258,7 @@ function call(run: Run, args: Arguments, place: Place, part = place.part): unkno
 /** What a JavaScript error means to someone who writes a model. */
 function explain(message: string): string {
   if (/Cannot (assign to read only|add|delete) property/.test(message)) {
-    return `changes what it may only read (${message})`;
+    return `changes what it may only read (${message}): change a copy, or a draft inside an effect`;
   }
   if (/of undefined|of null/.test(message)) return `reads a missing element (${message})`;
   return `threw: ${message}`;

@@ -3,7 +3,7 @@
  */
 import { bag, bool, each, type Member, model, optional, properties, queue, range, sort, variants } from './index.ts';
 
-export const Process = sort('process');
+const Process = sort('process');
 
 /** Peterson's mutual exclusion for two processes: 20 states and 34 transitions. */
 export const peterson = model({
@@ -71,7 +71,7 @@ export const petersonVariants = variants(petersonProperties, {
   },
 });
 
-export const Node = sort('node', { ordered: true });
+const Node = sort('node', { ordered: true });
 
 /** A token that goes round; its holder may work once: two states and two transitions for each node. */
 export const tokenRing = model({
@@ -162,7 +162,7 @@ export const pool = model({
 });
 type Pool = { capacity: number; values: number };
 
-export const Seat = sort('seat', { ordered: true });
+const Seat = sort('seat', { ordered: true });
 
 /** Philosophers who take the fork to their left first: all of them can starve after as many steps as there are seats. */
 export const philosophers = model({

@@ -125,6 +125,17 @@ describe('a model that keeps state of its own', () => {
     );
   });
 
+  it('in a property is an error in its name', () => {
+    const still = oneAction(state, []);
+    let calls = 0;
+    const stateful = properties(still, ({ invariant }) => ({
+      first: invariant({ holds: () => true }),
+      fickle: invariant({ holds: () => calls++ % 2 === 0 }),
+    }));
+    const message = messageOf(() => search(instantiate(still), [stateful]));
+    expect(message).toContain("'fickle': gives different answers for the same state");
+  });
+
   it('in the test of a branch is an error of the step that it belongs to', () => {
     let calls = 0;
     const stateful = model({

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   bool,
   each,
+  initialStates,
   instantiate,
   model,
   properties,
@@ -14,6 +15,7 @@ import {
 import { Cpu, Page } from './one-action.fixture.ts';
 import { errorOf, messageOf, start } from './runs.fixture.ts';
 
+type Sizes = { page: number; cpu: number; retries: number };
 const sized = model({
   name: 'sized',
   sizes: {
@@ -134,13 +136,13 @@ describe('what a model is told about its size', () => {
     const asking = model({
       name: 'asking',
       sizes: { smoke: { page: 1, cpu: 1 }, ci: { page: 2, cpu: 3 }, deep: { page: 2, cpu: 3 } },
-      state: ({ members, next, index, size }) => {
-        const [first, ...others] = members(Cpu);
-        const last = others.at(-1) ?? first!;
+      state: ({ members, first, next, index, size }) => {
+        const last = members(Cpu).at(-1) ?? first(Cpu);
         told.push(
           members(Page),
           members(Cpu).map((cpu) => next(Cpu, cpu)),
           index(Cpu, last),
+          first(Cpu),
           size,
         );
         return {};
@@ -148,7 +150,32 @@ describe('what a model is told about its size', () => {
       actions: () => ({}),
     });
     instantiate(asking);
-    expect(told).toEqual([[0, 1], [1, 2, 0], 2, { page: 2, cpu: 3 }]);
+    expect(told).toEqual([[0, 1], [1, 2, 0], 2, 0, { page: 2, cpu: 3 }]);
+  });
+
+  it('is told to its initial state, whether that is one or many', () => {
+    const shape = { last: Page };
+    const one = model({
+      name: 'one',
+      sizes: sized.sizes as { smoke: Sizes; ci: Sizes; deep: Sizes },
+      state: shape,
+      initial: (s, { members }) => void (s.last = members(Page).at(-1)!),
+      actions: () => ({}),
+    });
+    expect(initialStates(instantiate(one, 'deep'))).toEqual([{ last: 3 }]);
+    const many = model({
+      name: 'many',
+      sizes: sized.sizes as { smoke: Sizes; ci: Sizes; deep: Sizes },
+      state: shape,
+      initial: {
+        choose: { page: Page },
+        when: (_s, { page }, { members }) => page !== members(Page)[0],
+        then: (s, { page }, { size, members }) => void (s.last = size.retries > 1 ? page : members(Page)[0]!),
+      },
+      actions: () => ({}),
+    });
+    expect(initialStates(instantiate(many, 'deep'))).toEqual([{ last: 1 }, { last: 2 }, { last: 3 }]);
+    expect(initialStates(instantiate(many, 'ci'))).toEqual([{ last: 0 }]);
   });
 
   it('is told to its properties and variants as well', () => {

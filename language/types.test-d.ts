@@ -371,6 +371,7 @@ describe('a variant', () => {
           drop(['unmap', 'flush: wait', 'synced']),
           move(['unmap', 'retry'], { before: 'clear' }),
           replace(['unmap', 'again'], (s, { page }, me) => s.page[page].uses > depth && me.tries > 0),
+          replace(['unmap', 'clear', 'mapped'], (s, { page, hard }) => hard && s.page[page].pte === 'valid'),
           addGuard(['evict'], 'new', (s, { device, page }) => s.atc[device][page].entry),
           addEffect(['evict'], 'new', (s, { page }) => {
             s.page[page].owner = members(Device)[0] ?? null;
@@ -412,6 +413,8 @@ describe('a variant', () => {
           move(['unmap', 'retry'], { instead: 'clear' }),
           // @ts-expect-error no such parameter
           replace(['unmap', 'clear', 'mapped'], (_s, { device }) => device === null),
+          // @ts-expect-error another step's choice
+          addGuard(['unmap', 'retry'], 'new', (_s, { hard }) => hard),
           // @ts-expect-error no such name
           addGuard(['evict'], 'new', (s, { page }) => s.page[page].pte === 'gone'),
           addEffect(['evict'], 'new', (s, { page }) => {

@@ -19,7 +19,7 @@ import { type ActionDefinition, define, stepDefinition } from './definition.ts';
 import { applyEdit, type Edit, type Path, type Spot } from './edits.ts';
 import { ModelError } from './errors.ts';
 import type { InstanceOptions } from './instance.ts';
-import type { Model, SizeContext } from './model.ts';
+import type { ActionOf, Model, SizeContext } from './model.ts';
 import type { PropertySet } from './properties.ts';
 
 /** Brand by a registered symbol, so that two copies of this package understand each other's variants. */
@@ -27,9 +27,16 @@ const variantsBrand: unique symbol = Symbol.for('svacheck.variants') as never;
 
 type Parts<M> = M extends Model<infer S, infer A> ? { s: S; a: A; path: PathsOfBehaviour<A> & Path } : never;
 type NameAt<M, Q extends Path> = Q[0] & keyof Parts<M>['a'];
+/** The parameters at a path: those of the action, or of the procedure and of what the step chooses. */
+type ParametersAt<M, Q extends Path> =
+  Extract<ActionOf<M>, { readonly type: Q[0]; readonly step: Q[1] }> extends infer Step
+    ? [Step] extends [never]
+      ? BindingsAt<Parts<M>['a'], NameAt<M, Q>>
+      : Omit<Step, 'type' | 'step'>
+    : never;
 type Run<M, Q extends Path, R> = (
   s: Parts<M>['s'],
-  p: BindingsAt<Parts<M>['a'], NameAt<M, Q>>,
+  p: ParametersAt<M, Q>,
   me: LocalsAt<Parts<M>['a'], NameAt<M, Q>>,
 ) => R;
 

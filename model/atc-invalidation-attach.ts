@@ -1,22 +1,28 @@
 /**
  * ATS on and off: an endpoint is attached to a domain, moved to another, or detached, while pages of the domains are
- * unmapped and reused. (CD-16..21, ATS-02, ATS-19, ATS-20, INV-01, INV-09, INV-14)
+ * unmapped and reused. (CD-16..19, CD-21, ATS-02, ATS-13, ATS-16..21, INV-01, INV-02, INV-09, INV-14)
  *
- * Scope: several domains, each with one page at the same I/O virtual address and an ASID of its own, in one SMMU; endpoints
- * with ATS. What `atc-invalidation` shows about permissions, reads, untranslated accesses, posted writes that are passed by
- * their acknowledgement, and time-outs is left to it: here a translated write is on the link until the SMMU passes or
- * refuses it, and an endpoint acknowledges as it should.
+ * Scope: several domains, each with one page at the same I/O virtual address and an ASID of its own, in one SMMU with one
+ * command queue; endpoints with ATS. What `atc-invalidation` shows about permissions, reads, untranslated accesses and
+ * time-outs is left to it: here a translated write is on the link until the SMMU passes or refuses it, and an endpoint
+ * acknowledges as it should. Function reset and hot removal are another matter (B5..B7, ATS-37).
  *
  * Atomicity: as in `atc-invalidation`; a new stream table entry (STE) is one write. The driver's order is that of
  * arm_smmu_attach_prepare and arm_smmu_attach_commit; unmapping reads a domain's invalidation list when it queues ATC_INV,
  * after TLBI has completed (CD-21).
+ *
+ * An endpoint answers invalidations with ATS on or off, as PCIe asks of functions that have ATS and as Linux relies on: it
+ * sends ATC_INV after it has cleared Enable. A device that then ignores them (the reading of CD-18 and ATS-36) makes that
+ * CMD_SYNC time out, and the driver of this model has no answer to that.
+ *
+ * Because detaching empties the ATC, the ATC_INV before Enable is set, and that setting Enable empties the ATC, are second
+ * lines of defence here: taking one of them away breaks nothing.
  *
  * Abstracted away, and why no bug hides there:
  * - Torn STE reads: the hitless and disruptive update sequences are CD-01..04.
  * - The SMMU may fetch the new STE at any time after it is written; CFGI_STE makes sure that it has.
  * - A freed frame is a stranger's at once: until then nothing could be harmed.
  * - Page tables are one entry: see `atc-invalidation`.
- * - Function reset, hot removal: ATS-37.
  */
 import { bag, bool, each, type Frozen, model, oneOf, optional, setOf, sort, type Value } from '../language/index.ts';
 import { commandQueue, completeSync, hasRoom, submit, submitSync } from './parts/command-queue.ts';

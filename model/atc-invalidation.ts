@@ -1,13 +1,19 @@
 /**
  * ATC invalidation ordering on SMMUv3: unmapping and write-protecting pages that endpoints reach through ATS, down to the
- * reuse of the page by a stranger. (INV-01..03, INV-09..11, ATS-01..06, ATS-14..23, MMX-08, MMN-01..02, HOST-12)
+ * reuse of the page by a stranger. (INV-01..03, INV-09, INV-10, ATS-01..04, ATS-15..19, ATS-21..23, ATS-28, MMX-08, MMN-02,
+ * HOST-12)
  *
- * Scope: one process address space (one ASID) in one SMMU, with endpoints that stay attached and ATS on. Attaching,
- * detaching and switching ATS on and off are `atc-invalidation/attach`. Page requests, PASIDs and nesting are other
- * protocols.
+ * Scope: one process address space (one ASID) in one SMMU with one command queue, and endpoints that stay attached with ATS
+ * on. Attaching, detaching and switching ATS on and off are `atc-invalidation/attach`. Page requests, PASIDs and nesting are
+ * other protocols; function reset and hot removal (B5..B7, B9), completion counters (B11, B12), walk caches and ranges
+ * (C4..C8) and what needs liveness (C1, INV-11) are not told here.
  *
  * Atomicity: one PTE write, one batch of commands with its CMD_SYNC (Linux reserves the slots of both at once), the effect
- * of one command, the end of one wait, one message of one endpoint, one walk, one access reaching memory.
+ * of one command, the end of one wait, one message of one endpoint, one walk, one access reaching memory. Each page has a
+ * processor that changes it; changes of one page exclude each other, those of different pages share the queue.
+ *
+ * One queue orders more than the driver asks for: commands behind a CMD_SYNC do not begin before it completes, so the wait
+ * between TLBI and ATC_INV matters only where several queues (ECMDQ, VCMDQ) are in use.
  *
  * Abstracted away, and why no bug hides there:
  * - Each page has its own frame. A remap to another frame goes through the same clear, invalidate, free; an entry is harmful
@@ -19,7 +25,12 @@
  *   includes all delays; what it can cross, the translation completions in flight, are separate messages.
  * - An endpoint drops its entry when the request is received and may have accesses under way until it acknowledges. Use of
  *   a tagged completion before the acknowledgement (allowed by ATS-16) equals an access issued before the request.
- * - ITags and completion counts (ATS-24..27) are left out: each (endpoint, page) has at most one invalidation per window.
+ * - CERROR_ATC_INV_SYNC, its acknowledgement in GERROR and the second execution of the CMD_SYNC are one step, which tells the
+ *   processor that waits: the error is all that it may rely on (INV-10).
+ * - ITags and completion counts (ATS-24..27): each (endpoint, page) has at most one invalidation per window. An invalidation
+ *   that timed out is never answered later, so what a late completion could answer (ATS-30) is left out.
+ * - An endpoint that was cut off is followed no longer: the SMMU refuses what it sends, and bringing it back with a warm ATC
+ *   would be a reset.
  * - The access bit, dirty bit and execute permission: they add permissions, not orders.
  */
 import {
@@ -88,10 +99,12 @@ function isStrangers(frame: string): boolean {
 export const atcInvalidation = model({
   name: 'atc-invalidation',
   doc: 'Unmapping and write-protecting pages that endpoints reach through ATS, until a stranger owns them.',
+  // `reads`, `protects`, `timeouts`: 1 where endpoints read too, pages are write-protected too, ATC_INV may time out.
   sizes: {
-    smoke: { page: 1, endpoint: 1, requests: 1, accesses: 1, reads: 1, queue: 4 },
-    ci: { page: 1, endpoint: 2, requests: 1, accesses: 1, reads: 0, queue: 4 },
-    deep: { page: 2, endpoint: 2, requests: 1, accesses: 1, reads: 1, queue: 4 },
+    smoke: { page: 1, endpoint: 1, requests: 1, accesses: 1, reads: 1, protects: 1, timeouts: 1, queue: 4 },
+    ci: { page: 1, endpoint: 2, requests: 1, accesses: 1, reads: 0, protects: 1, timeouts: 1, queue: 4 },
+    pages: { page: 2, endpoint: 1, requests: 1, accesses: 1, reads: 0, protects: 0, timeouts: 1, queue: 3 },
+    deep: { page: 2, endpoint: 2, requests: 1, accesses: 1, reads: 1, protects: 1, timeouts: 1, queue: 4 },
   },
   state: ({ size }) => ({
     page: each(Page, {
@@ -139,7 +152,7 @@ export const atcInvalidation = model({
         steps: ({ step, branch }) => [
           step('change the PTE', {
             source: ['INV-01', 'MMN-02'],
-            choose: { to: oneOf('none', 'read-only') },
+            choose: { to: size.protects > 0 ? oneOf('none', 'read-only') : oneOf('none') },
             when: {
               'the change takes something away': (s, { page, to }) =>
                 s.page[page].pte === 'read-write' || (s.page[page].pte === 'read-only' && to === 'none'),
@@ -230,7 +243,7 @@ export const atcInvalidation = model({
     ),
 
     map: action(
-      { page: Page, pte: oneOf('read-write', 'read-only') },
+      { page: Page, pte: size.protects > 0 ? oneOf('read-write', 'read-only') : oneOf('read-write') },
       {
         actor: 'cpu',
         doc: 'a fault or mmap maps the page again; a valid entry needs no invalidation (ATS-21)',
@@ -391,6 +404,7 @@ export const atcInvalidation = model({
         doc: 'the endpoint does not acknowledge in time; PCIe allows it more than a minute',
         source: ['INV-10', 'ATS-28'],
         when: {
+          'time-outs are explored': () => size.timeouts > 0,
           'an ATC_INV is outstanding': (s, { endpoint, page }) =>
             s.queue.window.has((c) => isAtcInv(c, endpoint, page) && c.progress !== 'timed out'),
         },

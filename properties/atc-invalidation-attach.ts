@@ -47,7 +47,9 @@ export const atcInvalidationAttachProperties = properties(
       given: (s, { endpoint }) => s.endpoint[endpoint].ats && !s.endpoint[endpoint].shared,
       holds: (s, { endpoint }) => s.endpoint[endpoint].applied !== null,
     }),
-    'something can always happen': deadlockFree({}),
+    'something can always happen': deadlockFree({
+      doc: 'in every state some action is enabled; that each single wait ends is a matter of fairness and not claimed',
+    }),
 
     'an attached endpoint fills its ATC': reachable({
       exists: { endpoint: Endpoint },

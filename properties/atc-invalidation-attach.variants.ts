@@ -67,7 +67,7 @@ export const atcInvalidationAttachVariants = variants(atcInvalidationAttachPrope
     violates: { [overwritten]: 22, [usable]: 19 },
     set: { endpoint: 2 },
     edits: ({ drop, addEffect, addGuard }) => [
-      // Two endpoints are many states: what this bug does not need is left out.
+      // Two endpoints are many states: what this bug does not need is left out, and the lengths are shortest without it.
       drop(['evictTlb']),
       drop(['evictAtc']),
       drop(['insert']),

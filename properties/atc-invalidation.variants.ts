@@ -73,6 +73,15 @@ export const atcInvalidationVariants = variants(atcInvalidationProperties, {
     violates: { [overwritten]: 18, [leaked]: 19, [unprotected]: 17, [stale]: 13 },
     edits: ({ drop }) => [drop(['changeMapping', 'an ATC_INV timed out'])],
   },
+  'sync-not-in-batch': {
+    doc: 'ATC_INV and its CMD_SYNC are queued one after the other: the error of a time-out can go to another processor',
+    reference: 'INV-10; Linux reserves the slots of a batch and its CMD_SYNC at once',
+    violates: { [overwritten]: 23, [stale]: 18, [missed]: 16 },
+    size: 'pages',
+    edits: ({ split }) => [
+      split(['changeMapping', 'submit ATC_INV'], { after: 'queue ATC_INV for every endpoint', as: 'submit CMD_SYNC' }),
+    ],
+  },
   'pte-removed-without-notifier': {
     doc: 'the kernel changes the PTE on a path that tells no secondary MMU',
     reference: 'C3; CVE-2022-48991, Linux f268f6cf875f (mm/khugepaged)',

@@ -15,6 +15,7 @@ const explained: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'changeMapping / submit ATC_INV / the command queue has room': roomAtSmoke,
     'changeMapping / cut the endpoints off / the command queue has room': roomAtSmoke,
     'changeMapping / wait for TLBI / CMD_SYNC has completed': oneQueue,
+    'timeOut / time-outs are explored': 'they are, at this size',
     'upgrade / the page-table lock is free':
       'a page that is made writable during a write-protection was never promised to be read-only',
     'walk / the PTE is valid': harmless,

@@ -17,7 +17,7 @@ export async function jsonOf(runs: readonly Run[], error?: string): Promise<stri
   return `${JSON.stringify(parseResults(results), undefined, 2)}\n`;
 }
 
-function runResult({ result, traces, recorded }: Run): RunResult {
+function runResult({ result, traces, members, recorded }: Run): RunResult {
   const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit } = result;
   return {
     model,
@@ -34,12 +34,14 @@ function runResult({ result, traces, recorded }: Run): RunResult {
     properties: result.properties.map((property) => {
       const { name, kind, doc, requirements } = property;
       const trace = traces.get(name);
+      const binding = members.get(name) ?? '';
       return {
         name,
         kind,
         ...(doc === '' ? {} : { doc }),
         requirements: [...requirements],
         verdict: property.verdict,
+        ...(binding === '' ? {} : { binding }),
         ...(trace === undefined ? {} : { trace: traceResult(trace) }),
       };
     }),

@@ -1,6 +1,7 @@
 /**
  * Users' files: loaded from any kind of folder, and every way in which one can be wrong told with file and line.
  */
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { peterson, userFolder } from './user-folder.test.fixture.ts';
@@ -36,6 +37,15 @@ describe('a file is loaded', () => {
     const { code, out, err } = await svacheck('check', ...[0, 1, 2].map((i) => join(name, `model${i}.ts`)));
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out.match(/^peterson +ci +20 +34 .*holds/gm)).toHaveLength(3);
+  });
+
+  it('beside the types of Node', async () => {
+    const types = new URL('../node_modules/@types/', import.meta.url).pathname;
+    write('typed/model.ts', peterson());
+    mkdirSync(join(folder.path, 'typed', 'node_modules'));
+    symlinkSync(types, join(folder.path, 'typed', 'node_modules', '@types'));
+    const { code, err } = await svacheck('check', 'typed/model.ts');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
   });
 
   it('with packages that only it can find', async () => {

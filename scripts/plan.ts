@@ -43,8 +43,10 @@ export function plan(protocols: readonly Protocol[], wishes: Wishes): readonly P
     })),
   );
   if (chosen.length === 0) refuseVariant(protocols, variant);
+  const sized = chosen.filter(({ protocol }) => size === undefined || Object.hasOwn(protocol.model.sizes, size));
 
-  const all = chosen.map(({ protocol: { model, properties }, of }): Planned => {
+  // With several models, each wish is for those that can fulfil it; one that none can is an error.
+  const all = (sized.length === 0 ? chosen : sized).map(({ protocol: { model, properties }, of }): Planned => {
     const base = size ?? of?.size ?? 'ci';
     const sizes = { ...of?.set, ...ownSizes(model, set) };
     const instance = instantiate(model, base, {

@@ -62,7 +62,7 @@ async function configFor(file: string, folder: string): Promise<object> {
     lib: ['es2023'],
     types: nodeTypes === undefined ? [] : ['node'],
     ...project,
-    ...(nodeTypes === undefined ? {} : { typeRoots: [dirname(dirname(dirname(nodeTypes)))] }),
+    ...(nodeTypes === undefined ? {} : { typeRoots: [dirname(dirname(nodeTypes))] }),
     // As the file will be loaded: by a bundler, whatever the module kind of its package, with `.ts` or without.
     target: 'es2023',
     module: 'esnext',

@@ -21,6 +21,8 @@ const property = z.object({
   doc: z.string().optional(),
   requirements: z.array(z.string()),
   verdict,
+  /** The members for which it is violated or witnessed: `page: page0`. */
+  binding: z.string().optional(),
   trace: z.object({ length: count, steps: z.array(step) }).optional(),
 });
 

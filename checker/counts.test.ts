@@ -31,6 +31,7 @@ describe('the number of states and transitions', () => {
     [3, 4],
     [5, 3],
     [4, 1],
+    [8, 4],
   ])('of a channel for %i of %i messages is the number of their sequences', (capacity, values) => {
     const sequences = Array.from({ length: capacity + 1 }, (_, length) => values ** length);
     const states = sequences.reduce((sum, count) => sum + count);

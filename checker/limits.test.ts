@@ -34,6 +34,12 @@ describe('a limit', () => {
     expect(within({ maxStates: 1000 }).states).toBe(1000);
   });
 
+  it('leaves the depth that of the deepest state found', () => {
+    // Up to depth d there are d + 1 states without the flag and d - 2 with it.
+    expect(within({ maxStates: 999 })).toMatchObject({ states: 999, depth: 500 });
+    expect(within({ maxStates: 1000 })).toMatchObject({ states: 1000, depth: 501 });
+  });
+
   it('keeps what was found before it: violations and witnesses', () => {
     expect(told(within({ maxStates: 1000 }, late))).toEqual([
       'early: violated 3',

@@ -109,12 +109,13 @@ describe('a model that is wrong as it is written is refused:', () => {
     ],
     [
       'a function that throws while the model is built',
-      () => model({ ...counter, state: () => expect.fail('no state') as { n: never }, actions: () => ({}) }),
+      () =>
+        model({ ...counter, state: () => expect.fail('no state') as { n: never; odd: never }, actions: () => ({}) }),
       'cannot be built: AssertionError: no state',
     ],
     [
       'a domain that makes no sense at this size',
-      () => model({ ...counter, state: ({ size }) => ({ n: range(5, size.page) }), actions: () => ({}) }),
+      () => model({ ...counter, state: ({ size }) => ({ n: range(5, size.page), odd: bool }), actions: () => ({}) }),
       'range(5, 3) is empty',
     ],
   ] satisfies [string, () => Model, string][])('%s', (_, make, problem) => {

@@ -167,12 +167,12 @@ describe('an effect that does what it must not is an error with action, effect a
   it('the same in a step of a procedure, with its step', () => {
     const broken = withSteps((b) => [
       b.step('first', {}),
-      b.step('second', { then: { 'count on': (s) => void (s.n += 5) } }),
+      b.step('second', { then: { 'count on': (s) => void (s.n += 15) } }),
     ]);
     const instance = instantiate(broken);
     const { state: next } = step(instance, start(instance), { type: 'work', step: 'first' } as never);
     expect(messageOf(() => enabled(instance, next))).toBe(
-      "ModelError: model 'steps', action 'work', step 'second', 'count on', field n: 5 is not an integer from 0 to 3",
+      "ModelError: model 'steps', action 'work', step 'second', 'count on', field n: 15 is not an integer from 0 to 9",
     );
   });
 });

@@ -183,7 +183,23 @@ describe('an effect', () => {
   it('is given its parameters, and a step its choice and the locals as well', () => {
     model({
       ...base,
-      actions: ({ procedure }) => ({
+      actions: ({ action, procedure }) => ({
+        look: action(
+          { page: Page },
+          {
+            actor: 'any',
+            when: {
+              // @ts-expect-error the place of a procedure is its own and the properties' business
+              place: (s, { page }) => s.work[page].at === 'look',
+            },
+            then: {
+              local: (s, { page }) => {
+                // @ts-expect-error and so are its locals
+                s.work[page].seen = 'no';
+              },
+            },
+          },
+        ),
         work: procedure(
           { page: Page },
           {

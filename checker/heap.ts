@@ -7,7 +7,8 @@ import { runInNewContext } from 'node:vm';
 const defaultShare = 0.85;
 
 let collectGarbage: (() => void) | undefined;
-let lookAgainAt = 0;
+/** After a collection that freed enough for a limit: how full the heap may get before it is looked at again. */
+let lookAgain = { limit: 0, at: 0 };
 
 /**
  * Whether the heap in use has reached `limit` bytes (default 85 % of what Node allows). Garbage is collected before the
@@ -16,7 +17,8 @@ let lookAgainAt = 0;
 export function heapIsOver(limit: number | undefined): boolean {
   const heap = getHeapStatistics();
   const allowed = Math.min(limit ?? Number.POSITIVE_INFINITY, heap.heap_size_limit * defaultShare);
-  if (heap.used_heap_size < allowed || heap.used_heap_size < lookAgainAt) return false;
+  const quietUntil = lookAgain.limit === allowed ? Math.max(allowed, lookAgain.at) : allowed;
+  if (heap.used_heap_size < quietUntil) return false;
   if (collectGarbage === undefined) {
     setFlagsFromString('--expose-gc');
     collectGarbage = runInNewContext('gc') as () => void;
@@ -24,6 +26,6 @@ export function heapIsOver(limit: number | undefined): boolean {
   collectGarbage();
   const { used_heap_size: used } = getHeapStatistics();
   if (used >= allowed * 0.95) return true;
-  lookAgainAt = used + allowed * 0.1;
+  lookAgain = { limit: allowed, at: used + allowed * 0.1 };
   return false;
 }

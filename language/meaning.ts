@@ -35,8 +35,7 @@ export interface Step<S> {
 /** All initial states, without repetition. */
 export function initialStates<M extends Model>(at: At<M>): readonly StateOf<M>[] {
   const instance = instanceOf(at);
-  const { initial, domain } = instance;
-  const { context } = instance;
+  const { initial, domain, context } = instance;
   const choices: readonly (readonly [Run | undefined, Run | undefined, unknown])[] =
     initial === undefined
       ? [[undefined, undefined, {}]]

@@ -45,6 +45,11 @@ export interface CheckResult {
   /** The largest number of steps on a shortest path from an initial state. */
   readonly depth: number;
   readonly seconds: number;
+  /**
+   * An order-independent digest of the states found: equal for every engine, number of workers and run that found the same
+   * states.
+   */
+  readonly digest: string;
   readonly limit?: Limit;
   readonly properties: readonly PropertyResult[];
 }

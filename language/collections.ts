@@ -10,8 +10,10 @@ export interface Items<T> {
   /** The field in the state, for messages: `endpoint[*].pending`. */
   readonly label: string;
   readonly capacity: number;
-  /** A string that is equal for equal items; bags are sorted by it. Throws on a value outside the domain. */
-  readonly keyOf: (item: T) => string;
+  /** Tells which items are equal to this one. Throws on a value outside the domain. */
+  readonly equalTo: (item: T) => (other: T) => boolean;
+  /** Tells which items stand behind this one in a bag, which is sorted. Throws on a value outside the domain. */
+  readonly behind: (item: T) => (other: T) => boolean;
 }
 
 /** An item by its value, or by a test on it. */
@@ -103,6 +105,9 @@ export function settled<T>(value: T): T {
   return Object.freeze(Array.isArray(value) ? parts.map(([, part]) => part) : Object.fromEntries(parts)) as T;
 }
 
+/** What a sequence is made of after a change: an item that is in it now, by position, or another. */
+type Plan<T> = (number | { readonly item: T })[];
+
 /** Queues and bags: a sequence of items with a capacity. Every change puts a new array in place. */
 abstract class Sequence<T> implements ReadonlyItems<T> {
   static readonly [immerable] = true;
@@ -147,17 +152,21 @@ abstract class Sequence<T> implements ReadonlyItems<T> {
     return this.settledItems()[Symbol.iterator]();
   }
   clear(): void {
-    this.items = [];
+    this.rearrange([]);
   }
 
   /** The items as values: inside an effect they are those of the moment, and cannot be changed in place. */
   protected settledItems(): readonly T[] {
     return settled(this).items;
   }
+  /** Puts other items in place: those at the given present positions, and new ones. */
+  protected rearrange(plan: Readonly<Plan<T>>): void {
+    const items = this.settledItems();
+    this.items = plan.map((part) => (typeof part === 'number' ? (items[part] as T) : part.item));
+  }
   protected testFor(choice: Choice<T>): (item: T) => boolean {
     if (typeof choice === 'function') return (item) => (choice as (item: T) => boolean)(item);
-    const key = this.domain.keyOf(settled(choice));
-    return (item) => this.domain.keyOf(item) === key;
+    return this.domain.equalTo(settled(choice));
   }
   protected refuseMissing(position: number, items: readonly T[]): void {
     if (Number.isInteger(position) && position >= 0 && position < items.length) return;
@@ -185,18 +194,20 @@ export class QueueValue<T> extends Sequence<T> implements Queue<T> {
   push(item: T): void {
     const items = this.settledItems();
     this.refuseFull(items);
-    this.items = [...items, settled(item)];
+    this.rearrange([...items.keys(), { item: settled(item) }]);
   }
   shift(): T {
     const items = this.settledItems();
     this.refuseMissing(0, items);
-    this.items = items.slice(1);
+    this.rearrange([...items.keys()].slice(1));
     return items[0] as T;
   }
   set(position: number, item: T): void {
     const items = this.settledItems();
     this.refuseMissing(position, items);
-    this.items = items.with(position, settled(item));
+    const plan: Plan<T> = [...items.keys()];
+    plan[position] = { item: settled(item) };
+    this.rearrange(plan);
   }
 }
 
@@ -206,9 +217,10 @@ export class BagValue<T> extends Sequence<T> implements Bag<T> {
     const items = this.settledItems();
     this.refuseFull(items);
     const value = settled(item);
-    const key = this.domain.keyOf(value);
-    const after = items.findIndex((other) => this.domain.keyOf(other) > key);
-    this.items = items.toSpliced(after < 0 ? items.length : after, 0, value);
+    const after = items.findIndex(this.domain.behind(value));
+    const plan: Plan<T> = [...items.keys()];
+    plan.splice(after < 0 ? items.length : after, 0, { item: value });
+    this.rearrange(plan);
   }
   remove(choice: Choice<T>): T {
     const items = this.settledItems();
@@ -217,13 +229,13 @@ export class BagValue<T> extends Sequence<T> implements Bag<T> {
       const { label } = this.domain;
       throw new ModelError(`there is no such item in '${label}'`, { field: label });
     }
-    this.items = items.toSpliced(position, 1);
+    this.rearrange([...items.keys()].toSpliced(position, 1));
     return items[position] as T;
   }
   removeAll(test: (item: T) => boolean): number {
     const items = this.settledItems();
-    const kept = items.filter((item) => !test(item));
-    if (kept.length < items.length) this.items = kept;
+    const kept = [...items.keys()].filter((position) => !test(items[position] as T));
+    if (kept.length < items.length) this.rearrange(kept);
     return items.length - kept.length;
   }
   replace(choice: Choice<T>, item: T): void {

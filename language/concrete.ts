@@ -12,9 +12,40 @@ export interface Misfit {
   readonly problem: string;
 }
 
+/** What a domain is made of, for whoever lays its values out in bits. */
+export type Structure =
+  | {
+      readonly kind: 'leaf';
+      readonly count: number;
+      /** The number of a value, from 0 for the first; `undefined` for a value outside the domain. */
+      readonly index: (value: unknown) => number | undefined;
+      readonly value: (index: number) => unknown;
+      /** The sort whose members these are. */
+      readonly sort?: SortAtSize;
+    }
+  | { readonly kind: 'optional'; readonly of: Concrete }
+  | { readonly kind: 'record'; readonly fields: readonly (readonly [name: string, of: Concrete])[] }
+  | { readonly kind: 'each'; readonly sort: SortAtSize; readonly of: Concrete }
+  | { readonly kind: 'setOf'; readonly sort: SortAtSize }
+  | {
+      readonly kind: 'queue' | 'bag';
+      readonly capacity: number;
+      readonly label: string;
+      readonly of: Concrete;
+      readonly class: new () => QueueValue<unknown> | BagValue<unknown>;
+    };
+
+/** A sort with its number of members. */
+export interface SortAtSize {
+  readonly name: string;
+  readonly ordered: boolean;
+  readonly size: number;
+}
+
 /** A finite set of values with everything that the checker asks of it. Values are frozen plain data. */
 export interface Concrete<T = unknown> {
   readonly kind: string;
+  readonly structure: Structure;
   /** How many values there are. */
   readonly count: bigint;
   /** The value that a fresh state has. */
@@ -60,10 +91,24 @@ function showRaw(value: unknown): string {
   return typeof value === 'symbol' ? 'a symbol' : `${value as number}`;
 }
 
-function leaf<T>(kind: string, values: readonly T[], describe: string, show: (value: T) => string): Concrete<T> {
+function leaf<T>(
+  kind: string,
+  values: readonly T[],
+  describe: string,
+  show: (value: T) => string,
+  sort?: SortAtSize,
+): Concrete<T> {
+  const indices = new Map<unknown, number>(values.map((value, index) => [value, index]));
   const keys = new Map(values.map((value, index) => [value, code(index)]));
   return {
     kind,
+    structure: {
+      kind: 'leaf',
+      count: values.length,
+      index: (value) => indices.get(value),
+      value: (index) => values[index],
+      ...(sort === undefined ? {} : { sort }),
+    },
     count: BigInt(values.length),
     initial: values[0] as T,
     key: (value) => keys.get(value) ?? outside(describe, value),
@@ -85,6 +130,12 @@ function rangeOf(low: number, high: number): Concrete<number> {
     typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
   return {
     kind: 'range',
+    structure: {
+      kind: 'leaf',
+      count: high - low + 1,
+      index: (value) => (inside(value) ? value - low : undefined),
+      value: (index) => low + index,
+    },
     count: BigInt(high - low + 1),
     initial: low,
     key: (value) => (inside(value) ? code(value - low) : outside(describe, value)),
@@ -114,6 +165,7 @@ function optionalOf(of: Concrete): Concrete {
   const some = code(1);
   return {
     kind: 'optional',
+    structure: { kind: 'optional', of },
     count: of.count + 1n,
     initial: null,
     key: (value) => (value === null ? none : some + of.key(value)),
@@ -143,6 +195,7 @@ function recordOf(fields: Readonly<Record<string, Concrete>>): Concrete<Plain> {
   for (const [name, field] of entries) initial[name] = field.initial;
   const result: Concrete<Plain> = {
     kind: 'record',
+    structure: { kind: 'record', fields: entries },
     count: entries.reduce((product, [, field]) => product * field.count, 1n),
     initial: Object.freeze(initial),
     key: (value) => {
@@ -183,9 +236,11 @@ function recordOf(fields: Readonly<Record<string, Concrete>>): Concrete<Plain> {
   return result;
 }
 
-function eachOf(sort: string, size: number, of: Concrete): Concrete<readonly unknown[]> {
+function eachOf(over: SortAtSize, of: Concrete): Concrete<readonly unknown[]> {
+  const { name: sort, size } = over;
   return {
     kind: 'each',
+    structure: { kind: 'each', sort: over, of },
     count: of.count ** BigInt(size),
     initial: Object.freeze(Array.from({ length: size }, () => of.initial)),
     key: (value) => {
@@ -216,9 +271,11 @@ function notEnumerable(kind: string): never {
   throw new ModelError(`a parameter cannot range over '${kind}': use bool, range, oneOf, optional, a sort or a record`);
 }
 
-function setOfSort(sort: string, size: number): Concrete<SetValue<number>> {
+function setOfSort(over: SortAtSize): Concrete<SetValue<number>> {
+  const { name: sort, size } = over;
   return {
     kind: 'setOf',
+    structure: { kind: 'setOf', sort: over },
     count: 2n ** BigInt(size),
     initial: deepFreeze(new SetValue<number>(size)),
     key: (value) => {
@@ -253,11 +310,20 @@ function itemsOf(
     if (misfit !== undefined) throw new ModelError(misfit.problem, { field: misfit.field });
     return of.key(item);
   };
-  const domain = { label, capacity, keyOf };
+  const equalTo = (item: unknown): ((other: unknown) => boolean) => {
+    const key = keyOf(item);
+    return (other) => keyOf(other) === key;
+  };
+  const behind = (item: unknown): ((other: unknown) => boolean) => {
+    const key = keyOf(item);
+    return (other) => keyOf(other) > key;
+  };
+  const domain = { label, capacity, equalTo, behind };
   const Class = kind === 'queue' ? queueClass(domain) : bagClass(domain);
   const Base = kind === 'queue' ? QueueValue : BagValue;
   return {
     kind,
+    structure: { kind, capacity, label, of, class: Class },
     count: kind === 'queue' ? sequences(of.count, capacity) : multisets(of.count, capacity),
     initial: deepFreeze(new Class()),
     key: (value) => {
@@ -318,6 +384,10 @@ export function isOrdinaryName(name: string): boolean {
   return name !== '' && !/^\d+$/.test(name) && name !== '__proto__';
 }
 
+function atSize(name: string, ordered: boolean, sizes: Sizes): SortAtSize {
+  return { name, ordered, size: sortSize(name, sizes) };
+}
+
 /** The concrete domain for given sizes. `label` is the path of the field, for messages. */
 export function concrete(domain: Domain, sizes: Sizes, label = ''): Concrete {
   const kind = domain[domainBrand];
@@ -329,10 +399,10 @@ export function concrete(domain: Domain, sizes: Sizes, label = ''): Concrete {
     case 'oneOf':
       return leaf('oneOf', kind.values, `one of ${kind.values.map((v) => `'${v}'`).join(', ')}`, showRaw);
     case 'sort': {
-      const size = sortSize(kind.name, sizes);
-      const members = Array.from({ length: size }, (_, i) => i);
-      const describe = `a member of '${kind.name}', which has ${size}`;
-      return leaf('sort', members, describe, (member) => memberName(kind.name, member));
+      const sort = atSize(kind.name, kind.ordered, sizes);
+      const members = Array.from({ length: sort.size }, (_, i) => i);
+      const describe = `a member of '${kind.name}', which has ${sort.size}`;
+      return leaf('sort', members, describe, (member) => memberName(kind.name, member), sort);
     }
     case 'optional':
       return optionalOf(concrete(kind.of, sizes, label));
@@ -346,9 +416,9 @@ export function concrete(domain: Domain, sizes: Sizes, label = ''): Concrete {
       return recordOf(fields);
     }
     case 'each':
-      return eachOf(kind.sort.name, sortSize(kind.sort.name, sizes), concrete(kind.of, sizes, `${label}[*]`));
+      return eachOf(atSize(kind.sort.name, kind.sort.ordered, sizes), concrete(kind.of, sizes, `${label}[*]`));
     case 'setOf':
-      return setOfSort(kind.sort.name, sortSize(kind.sort.name, sizes));
+      return setOfSort(atSize(kind.sort.name, kind.sort.ordered, sizes));
     case 'queue':
     case 'bag':
       return itemsOf(kind.kind, kind.capacity, concrete(kind.of, sizes, `${label}[*]`), label);

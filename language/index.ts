@@ -22,7 +22,7 @@ export {
   type Sort,
   type Value,
 } from './domain.ts';
-export type { Concrete, Sizes } from './concrete.ts';
+export type { Concrete, Sizes, SortAtSize, Structure } from './concrete.ts';
 export { ModelError, type Place, suggest } from './errors.ts';
 export {
   type ActionData,

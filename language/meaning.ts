@@ -156,24 +156,48 @@ export function successors(
   });
 }
 
-/** The state after the rule, or `undefined` where it is not enabled. */
-function fire(instance: Instance, rule: Rule, bound: Bound, state: State): State | undefined {
-  if (!isAtPlace(rule, bound, state)) return undefined;
+/** How the functions of a rule see and change a state: on immutable states with immer, or otherwise. */
+export interface Medium {
+  /** The state for guards: what they read cannot be changed. */
+  readonly seen: () => Table;
+  /** Lets `work` change the state. */
+  readonly change: (work: (draft: Table) => void) => void;
+  /** A state that is being changed, as it is now, for decisions: what they read cannot be changed. */
+  readonly settled: (draft: Table) => Table;
+}
+
+/** Runs a rule through a medium; false where it is not enabled, and then the medium may have changed all the same. */
+export function perform(rule: Rule, bound: Bound, medium: Medium): boolean {
   const { place } = rule;
   const p = bound.values;
   const own = (s: Table): unknown => instanceState(rule, bound, s);
+  if (!isAtPlace(rule, bound, medium.seen())) return false;
   const last = rule.blocks.at(-1);
-  let next = state;
   for (const block of rule.blocks) {
-    if (!guardsHold(block.when, [next, p, own(next)], place)) return undefined;
-    next = drafted(next, (draft) => {
+    const seen = medium.seen();
+    if (!guardsHold(block.when, [seen, p, own(seen)], place)) return false;
+    medium.change((draft) => {
       const me = own(draft) as Table | undefined;
       runEffects(block.then, [draft, p, me], place);
       if (block === last && rule.control !== undefined && me !== undefined) {
-        me['at'] = rule.control.next(decider(draft, p, own, place));
+        me['at'] = rule.control.next(decider(draft, p, own, place, medium));
       }
     });
   }
+  return true;
+}
+
+/** The state after the rule, or `undefined` where it is not enabled. */
+export function fire(instance: Instance, rule: Rule, bound: Bound, state: State): State | undefined {
+  let next = state;
+  const enabledHere = perform(rule, bound, {
+    seen: () => next as Table,
+    change: (work) => {
+      next = drafted(next, work);
+    },
+    settled,
+  });
+  if (!enabledHere) return undefined;
   if (instance.domain.misfit(next, '', state) !== undefined) blameEffect(instance, rule, bound, state);
   return next;
 }
@@ -185,7 +209,7 @@ function drafted(state: State, work: (draft: Table) => void): State {
   return finishDraft(draft);
 }
 
-function isAtPlace(rule: Rule, bound: Bound, state: State): boolean {
+function isAtPlace(rule: Rule, bound: Bound, state: Table): boolean {
   const me = instanceState(rule, bound, state) as Table | undefined;
   return me === undefined || me['at'] === rule.step;
 }
@@ -217,6 +241,7 @@ function decider(
   p: unknown,
   own: (s: Table) => unknown,
   place: Place,
+  medium: Pick<Medium, 'settled'> = { settled },
 ): (decision: DecisionDefinition) => boolean {
   let tests = 0;
   let seen: Table | undefined;
@@ -224,7 +249,7 @@ function decider(
     if (++tests > 1000) {
       throw new ModelError('the loop goes round for ever without a step in it', { ...place, part: decision.name });
     }
-    seen ??= settled(draft);
+    seen ??= medium.settled(draft);
     return truth(decision.test as unknown as Run, [seen, p, own(seen)], place, decision.name);
   };
 }
@@ -283,7 +308,7 @@ function refuseMisfit(instance: Instance, next: State, known: State, place: Plac
 }
 
 /** Runs the rule once more: the same state must come of it. */
-function checkTwice(instance: Instance, rule: Rule, bound: Bound, state: State, next: State | undefined): void {
+export function checkTwice(instance: Instance, rule: Rule, bound: Bound, state: State, next: State | undefined): void {
   const again = fire(instance, rule, bound, state);
   const key = (of: State | undefined): string | undefined => (of === undefined ? of : instance.domain.key(of));
   if (key(again) === key(next)) return;

@@ -1,0 +1,183 @@
+/**
+ * The functions of an instance and its properties as decision trees that grow while a search meets new paths. Each path is
+ * recorded once, and compared there with what the function does on the immutable form of the state.
+ */
+import { checkTwice, fire, perform } from '../../language/meaning.ts';
+import type { Bound, Instance, Property, Rule, State } from '../../language/index.ts';
+import { ModelError } from '../../language/index.ts';
+import { leafAt, type Layout, layoutOf } from './layout.ts';
+import { Machine, written } from './machine.ts';
+import { type Outcome, Tree } from './tree.ts';
+import { type Views, viewsOn } from './views.ts';
+
+/**
+ * How a function is run: from its tree; on packed words without a tree, since that grew beyond its budget; or on immutable
+ * states, since it does something that the packed form cannot.
+ */
+export type Form = 'tree' | 'packed' | 'immutable';
+
+type What =
+  | { readonly kind: 'rule'; readonly rule: Rule; readonly bound: Bound }
+  | { readonly kind: 'property'; readonly property: Property; readonly binding: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'final'; readonly property: Property };
+
+/** A rule or property with its parameters bound. */
+export interface Compiled {
+  readonly index: number;
+  readonly what: What;
+  readonly tree: Tree;
+  form: Form;
+  /** Why it is not run from its tree. */
+  reason: string | undefined;
+  /** How often it was run here because its path was unknown or it has no tree. */
+  misses: number;
+}
+
+/** The number of nodes beyond which a tree is given up. */
+const nodeBudget = 50_000;
+
+/** All functions that a search runs. */
+export class Program {
+  readonly instance: Instance;
+  readonly layout: Layout;
+  readonly functions: readonly Compiled[];
+  readonly rules: readonly Compiled[];
+  readonly properties: readonly Property[];
+  /** Grows with every new path: what was generated from the trees before is no longer complete. */
+  version = 0;
+  /** Grows when a property reads a leaf for the first time, which generated code must know before the next step. */
+  footprintVersion = 0;
+  private readonly machine: Machine;
+  private readonly views: Views;
+
+  constructor(instance: Instance, properties: readonly Property[]) {
+    this.instance = instance;
+    this.properties = properties;
+    this.layout = layoutOf(instance);
+    this.machine = new Machine(this.layout);
+    this.views = viewsOn(this.machine);
+    const rules: readonly What[] = instance.rules.flatMap((rule) => rule.bindings.map((bound) => ({ kind: 'rule', rule, bound })));
+    const tests = properties.flatMap((property): readonly What[] =>
+      property.kind === 'deadlock'
+        ? [{ kind: 'final', property }]
+        : property.bindings.map((binding) => ({ kind: 'property', property, binding })),
+    );
+    this.functions = [...rules, ...tests].map((what, index) => ({
+      index,
+      what,
+      tree: new Tree(),
+      form: 'tree',
+      reason: undefined,
+      misses: 0,
+    }));
+    this.rules = this.functions.slice(0, rules.length);
+  }
+
+  /** What a function does on packed words. Records the path if it is new; throws `ModelError` where the model is broken. */
+  outcome(compiled: Compiled, words: Int32Array): Outcome {
+    const known = compiled.form === 'tree' ? compiled.tree.outcome(words) : undefined;
+    if (known !== undefined) return known;
+    compiled.misses++;
+    return compiled.form === 'packed' ? this.runPacked(compiled, words) : this.record(compiled, words);
+  }
+
+  /** The state after a rule, or `undefined` where it is not enabled. */
+  after(compiled: Compiled, words: Int32Array): Int32Array | undefined {
+    const outcome = this.outcome(compiled, words);
+    return typeof outcome === 'object' ? written(words, outcome.writes) : undefined;
+  }
+
+  private runPacked(compiled: Compiled, words: Int32Array): Outcome {
+    try {
+      return this.run(compiled, words);
+    } catch {
+      // A mistake of the model is told as the language tells it, and what the packed form cannot do it can.
+      return this.meant(compiled, words);
+    }
+  }
+
+  private record(compiled: Compiled, words: Int32Array): Outcome {
+    const meant = this.meant(compiled, words);
+    if (compiled.form === 'immutable') return meant;
+    let outcome: Outcome;
+    try {
+      outcome = this.run(compiled, words);
+      if (!haveSameResult(outcome, meant, words)) throw new Error('its packed form does something else');
+      const before = compiled.tree.reads.size;
+      compiled.tree.add(this.machine.path(), outcome);
+      if (compiled.what.kind !== 'rule' && compiled.tree.reads.size > before) this.footprintVersion++;
+    } catch (error) {
+      this.giveUp(compiled, 'immutable', error instanceof Error ? error.message : String(error));
+      return meant;
+    }
+    this.version++;
+    if (compiled.tree.nodes > nodeBudget) {
+      this.giveUp(compiled, 'packed', `its tree has more than ${nodeBudget} nodes`);
+    }
+    return outcome;
+  }
+
+  private giveUp(compiled: Compiled, form: Form, reason: string): void {
+    compiled.form = form;
+    compiled.reason = reason;
+    this.version++;
+    this.footprintVersion++;
+  }
+
+  /** Runs a function on the packed form. */
+  private run({ what }: Compiled, words: Int32Array): Outcome {
+    this.machine.begin(words);
+    this.views.begin();
+    const frozen = this.views.frozen as State;
+    switch (what.kind) {
+      case 'rule': {
+        const enabled = perform(what.rule, what.bound, {
+          seen: () => this.views.frozen as never,
+          change: (work) => work(this.views.draft as never),
+          settled: () => this.views.frozen as never,
+        });
+        return enabled ? { writes: this.machine.writes() } : 'disabled';
+      }
+      case 'property':
+        return what.property.test(frozen, what.binding);
+      case 'final':
+        return what.property.finalState(frozen) !== undefined;
+      default:
+        return what satisfies never;
+    }
+  }
+
+  /** What a function does by the meaning of the language. The writes are those of whole words. */
+  private meant({ what }: Compiled, words: Int32Array): Outcome {
+    const state = this.layout.unpack(words);
+    switch (what.kind) {
+      case 'rule': {
+        const next = fire(this.instance, what.rule, what.bound, state);
+        checkTwice(this.instance, what.rule, what.bound, state, next);
+        return next === undefined ? 'disabled' : { writes: this.allWrites(this.layout.pack(next)) };
+      }
+      case 'property':
+        return twice(what.property.name, () => what.property.test(state, what.binding));
+      case 'final':
+        return what.property.finalState(state) !== undefined;
+      default:
+        return what satisfies never;
+    }
+  }
+
+  private allWrites(words: Int32Array): Extract<Outcome, object>['writes'] {
+    return this.layout.leaves.map((leaf) => ({ leaf, from: leafAt(leaf, words) }));
+  }
+}
+
+function twice(name: string, test: () => boolean): boolean {
+  const result = test();
+  if (test() === result) return result;
+  throw new ModelError('gives different answers for the same state: it must not keep state of its own', { part: name });
+}
+
+function haveSameResult(a: Outcome, b: Outcome, words: Int32Array): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object') return a === b;
+  const after = written(words, b.writes);
+  return written(words, a.writes).every((word, i) => word === after[i]);
+}

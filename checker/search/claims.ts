@@ -1,0 +1,87 @@
+/**
+ * Properties on their way to a verdict, alike for every engine.
+ */
+import type { Instance, Property } from '../../language/index.ts';
+import type { CheckResult, Limit, Path, PropertyResult, Verdict } from '../result.ts';
+import type { SearchOptions } from './options.ts';
+
+/** A property, and where it was decided: `At` is how the engine names states. */
+export interface Claim<At> {
+  readonly property: Property;
+  /** The state that decides it: a violation, or the witness of a reachable property. */
+  decided?: At;
+}
+
+/** The answer of a property's function that decides it. */
+export function decidingAnswer({ kind }: Property): boolean {
+  return kind === 'reachable';
+}
+
+/** Whether a property was found not to hold. */
+export function isViolated(claim: Claim<unknown>): boolean {
+  return claim.decided !== undefined && claim.property.kind !== 'reachable';
+}
+
+/** Whether all was found that the search was to find before it may stop. */
+export function isEnough(claims: readonly Claim<unknown>[], { keepGoing, until }: SearchOptions): boolean {
+  if (keepGoing === true) return false;
+  if (until === undefined) return claims.some(isViolated);
+  const awaited = claims.filter(({ property }) => until.includes(property.name));
+  return awaited.length > 0 && awaited.every(isViolated);
+}
+
+/** What led to a verdict: a path, and the members for which the property is decided at its end. */
+export interface Evidence {
+  readonly path: Path;
+  readonly binding: Readonly<Record<string, unknown>>;
+}
+
+/** What the search has counted. */
+export interface Counts {
+  readonly states: number;
+  readonly transitions: number;
+  readonly depth: number;
+  readonly seconds: number;
+  readonly digest: string;
+}
+
+/** The result of a search that has ended, by itself or by a limit. */
+export function resultOf<At>(
+  instance: Instance,
+  claims: readonly Claim<At>[],
+  counts: Counts,
+  limit: Limit | undefined,
+  evidence: (claim: Claim<At>, at: At) => Evidence,
+): CheckResult {
+  const properties = claims.map((claim) => conclude(claim, limit === undefined, evidence));
+  return {
+    model: instance.model.name,
+    size: instance.size,
+    sizes: instance.sizes,
+    ...(instance.variant === undefined ? {} : { variant: instance.variant }),
+    verdict: worst(properties.map(({ verdict }) => verdict)),
+    ...counts,
+    ...(limit === undefined ? {} : { limit }),
+    properties,
+  };
+}
+
+function conclude<At>(
+  claim: Claim<At>,
+  complete: boolean,
+  evidence: (claim: Claim<At>, at: At) => Evidence,
+): PropertyResult {
+  const { name, kind, doc, requirements } = claim.property;
+  const about = { name, kind, doc, requirements };
+  const good = kind === 'reachable';
+  if (claim.decided !== undefined) {
+    return { ...about, verdict: good ? 'holds' : 'violated', ...evidence(claim, claim.decided) };
+  }
+  if (!complete) return { ...about, verdict: 'unknown' };
+  return { ...about, verdict: good ? 'violated' : 'holds' };
+}
+
+function worst(verdicts: readonly Verdict[]): Verdict {
+  if (verdicts.includes('violated')) return 'violated';
+  return verdicts.includes('unknown') ? 'unknown' : 'holds';
+}

@@ -1,0 +1,109 @@
+/**
+ * Shortest paths without stored edges: from a state back, level by level, by exploring each earlier level once more and
+ * looking for the states that lead there. Of several the least is taken, so that paths do not depend on the order of search.
+ */
+import type { State } from '../../language/index.ts';
+import { shards } from '../compile/module.ts';
+import type { Program } from '../compile/program.ts';
+import type { Path } from '../result.ts';
+import type { Bank } from './bank.ts';
+import type { Crew } from './crew.ts';
+import { isLess } from './phases.ts';
+
+interface Target {
+  readonly state: Int32Array;
+  readonly level: number;
+}
+
+/** The levels of a search, and paths through them. */
+export class Ways {
+  /** The end of each shard's part of each level. */
+  readonly levels: (readonly number[])[] = [];
+  private readonly program: Program;
+  private readonly crew: Crew;
+
+  constructor(program: Program, crew: Crew) {
+    this.program = program;
+    this.crew = crew;
+  }
+
+  pathTo(state: Int32Array, level: number): Path {
+    return this.pathsTo([{ state, level }])[0] as Path;
+  }
+
+  /** A shortest path to each of the states. The code in use must know all that the program knows. */
+  pathsTo(targets: readonly Target[]): readonly Path[] {
+    const chains = targets.map(({ state }) => [state]);
+    const deepest = targets.reduce((most, { level }) => Math.max(most, level), 0);
+    for (let level = deepest; level > 0; level--) {
+      const open = chains.filter((chain, i) => (targets[i] as Target).level - chain.length + 1 === level);
+      const before = this.predecessors(
+        level - 1,
+        open.map((chain) => chain[0] as Int32Array),
+      );
+      for (const chain of open) {
+        const first = before.get(String(chain[0]));
+        if (first === undefined) throw new Error('a state has no way to it');
+        chain.unshift(first);
+      }
+    }
+    return chains.map((chain) => this.pathThrough(chain));
+  }
+
+  /** The least state of a level that leads to each of the states. */
+  private predecessors(level: number, states: readonly Int32Array[]): ReadonlyMap<string, Int32Array> {
+    const found = new Map<string, Int32Array>();
+    const firstWords = new Set(states.map(([word]) => word));
+    const keys = new Set(states.map(String));
+    /** The keys of those states that are among the successors of a run. */
+    const met = (bank: Bank, shard: number, id: number, n: number): readonly [string[], number] => {
+      bank.beginRound();
+      const missed: number[] = [];
+      const done = bank.expandRun(shard, id, n, missed, []);
+      for (let i = 0; i < missed.length; i += 3) {
+        const rule = this.program.functions[missed[i + 2] as number];
+        const after = this.program.after(rule as never, bank.state(missed[i] as number, missed[i + 1] as number));
+        if (after !== undefined) bank.addSuccessor(after);
+      }
+      const { words, stride, count } = bank.successorsFrom(0);
+      const hits: string[] = [];
+      for (let i = 0; i < count * stride; i += stride) {
+        if (!firstWords.has(words[i])) continue;
+        const key = String(words.subarray(i, i + stride - 1));
+        if (keys.has(key)) hits.push(key);
+      }
+      return [hits, done];
+    };
+    for (let shard = 0; shard < shards && keys.size > 0; shard++) {
+      const bank = this.crew.bankOf(shard);
+      const end = (this.levels[level] as readonly number[])[shard] as number;
+      const most = Math.max(1, Math.floor(16384 / Math.max(1, this.program.rules.length)));
+      for (let id = level === 0 ? 0 : ((this.levels[level - 1] as readonly number[])[shard] as number); id < end; ) {
+        const [hits, done] = met(bank, shard, id, Math.min(end - id, most));
+        for (let i = id; hits.length > 0 && i < id + done; i++) {
+          const [own] = met(bank, shard, i, 1);
+          if (own.length === 0) continue;
+          const state = bank.state(shard, i);
+          for (const key of own) {
+            const known = found.get(key);
+            if (known === undefined || isLess(state, known)) found.set(key, state);
+          }
+        }
+        id += done;
+      }
+    }
+    return found;
+  }
+
+  /** The actions that lead from each state of a chain to the next. */
+  private pathThrough(chain: readonly Int32Array[]): Path {
+    const { layout, rules } = this.program;
+    const actions = chain.slice(1).map((next, i) => {
+      const before = chain[i] as Int32Array;
+      const rule = rules.find((candidate) => String(this.program.after(candidate, before)) === String(next));
+      if (rule?.what.kind !== 'rule') throw new Error('no action leads to the next state of a path');
+      return rule.what.bound.action;
+    });
+    return { initial: layout.unpack(chain[0] as Int32Array) as State, actions };
+  }
+}

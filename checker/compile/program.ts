@@ -99,17 +99,26 @@ export class Program {
   private record(compiled: Compiled, words: Int32Array): Outcome {
     const meant = this.meant(compiled, words);
     if (compiled.form === 'immutable') return meant;
-    let outcome: Outcome;
+    let outcome: Outcome | undefined;
+    let reason = 'its packed form does something else';
     try {
       outcome = this.run(compiled, words);
-      if (!haveSameResult(outcome, meant, words)) throw new Error('its packed form does something else');
-      const before = compiled.tree.reads.size;
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    if (outcome === undefined || !haveSameResult(outcome, meant, words)) {
+      this.refuseUnsteady(compiled, words, meant);
+      this.giveUp(compiled, 'immutable', reason);
+      return meant;
+    }
+    const before = compiled.tree.reads.size;
+    try {
       compiled.tree.add(this.machine.path(), outcome);
-      if (compiled.what.kind !== 'rule' && compiled.tree.reads.size > before) this.footprintVersion++;
     } catch (error) {
       this.giveUp(compiled, 'immutable', error instanceof Error ? error.message : String(error));
       return meant;
     }
+    if (compiled.what.kind !== 'rule' && compiled.tree.reads.size > before) this.footprintVersion++;
     this.version++;
     if (compiled.tree.nodes > nodeBudget) {
       this.giveUp(compiled, 'packed', `its tree has more than ${nodeBudget} nodes`);
@@ -165,6 +174,17 @@ export class Program {
     }
   }
 
+  /** Runs a function that surprised once more: it must mean the same as before. */
+  private refuseUnsteady({ what }: Compiled, words: Int32Array, meant: Outcome): void {
+    const state = this.layout.unpack(words);
+    if (what.kind === 'rule') {
+      const next = typeof meant === 'object' ? this.layout.unpack(written(words, meant.writes)) : undefined;
+      checkTwice(this.instance, what.rule, what.bound, state, next);
+    } else if (what.kind === 'property' && what.property.test(state, what.binding) !== meant) {
+      refuseTest(what.property.name);
+    }
+  }
+
   private allWrites(words: Int32Array): Extract<Outcome, object>['writes'] {
     return this.layout.leaves.map((leaf) => ({ leaf, from: leafAt(leaf, words) }));
   }
@@ -172,7 +192,10 @@ export class Program {
 
 function twice(name: string, test: () => boolean): boolean {
   const result = test();
-  if (test() === result) return result;
+  return test() === result ? result : refuseTest(name);
+}
+
+function refuseTest(name: string): never {
   throw new ModelError('gives different answers for the same state: it must not keep state of its own', { part: name });
 }
 

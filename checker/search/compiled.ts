@@ -53,6 +53,7 @@ class Exploration {
   private readonly options: SearchOptions;
   private readonly program: Program;
   private readonly claims: readonly Claim<Decision>[];
+  private readonly maxMemory: number;
   private readonly crew: Crew;
   private readonly ways: Ways;
   private readonly start = clock();
@@ -74,7 +75,8 @@ class Exploration {
     const propertyOf = Int32Array.from(functions, ({ what }) =>
       what.kind === 'rule' ? -1 : properties.indexOf(what.property),
     );
-    this.crew = new Crew(shape, propertyOf, options.workers ?? 1, options.maxMemory ?? freemem() * freeShare);
+    this.maxMemory = options.maxMemory ?? freemem() * freeShare;
+    this.crew = new Crew(shape, propertyOf, options.workers ?? 1, this.maxMemory);
     this.ways = new Ways(this.program, this.crew);
   }
 
@@ -93,6 +95,11 @@ class Exploration {
     return { states, waiting };
   }
 
+  /** How many states of the level wait for their successors. */
+  private left(): number {
+    return this.crew.banks.reduce((sum, bank) => sum + bank.left(), 0);
+  }
+
   *run(): Generator<Progress, void> {
     this.relink();
     this.begin();
@@ -108,13 +115,13 @@ class Exploration {
       yield this.progress(states, waiting);
       yield* this.exploreLevel();
       this.level++;
-      if (this.limit !== undefined && this.totals().waiting > 0) this.depth = this.level;
+      if (this.limit !== undefined && this.totals().waiting > this.left()) this.depth = this.level;
     }
   }
 
   private *exploreLevel(): Generator<Progress, void> {
     let told = this.seconds();
-    while (this.crew.banks.some((bank) => bank.left() > 0)) {
+    while (this.left() > 0) {
       const { states, waiting } = this.totals();
       const seconds = this.seconds();
       if (seconds - told > 0.1) {
@@ -136,7 +143,8 @@ class Exploration {
     const { maxStates = Number.POSITIVE_INFINITY, maxSeconds = Number.POSITIVE_INFINITY } = this.options;
     if (states >= maxStates) return 'max-states';
     if (this.seconds() >= maxSeconds) return 'max-seconds';
-    return heapIsOver(undefined) ? 'max-memory' : undefined;
+    const bytes = this.crew.banks.reduce((sum, bank) => sum + bank.bytes, 0);
+    return bytes > this.maxMemory || heapIsOver(undefined) ? 'max-memory' : undefined;
   }
 
   /** Takes in the initial states. */
@@ -147,15 +155,17 @@ class Exploration {
       for (const bank of this.crew.banks) bank.beginRound();
       const [first] = this.crew.banks;
       for (const state of packed.slice(done, done + initialStatesPerRound)) first?.addSuccessor(state);
-      this.takeIn(0);
+      if (!this.takeIn(0)) this.limit = 'max-memory';
     }
   }
 
   /** Explores some states of the level. */
   private round(states: number): void {
     const before = this.crew.banks.map((bank) => bank.progress());
+    // Near the limit few states are explored at a time, so that it is exceeded by what one state leads to at most.
     const { maxStates = Number.POSITIVE_INFINITY } = this.options;
-    const report = this.crew.do({ do: 'expand', most: Math.max(1, Math.min(2 ** 30, maxStates - states)) });
+    const certain = Math.floor((maxStates - states) / Math.max(1, this.program.rules.length));
+    const report = this.crew.do({ do: 'expand', most: Math.max(1, Math.min(2 ** 30, certain)) });
     const missing = clock();
     withoutClockOrChance(() => {
       this.runMissed(report);
@@ -283,10 +293,13 @@ class Exploration {
     return resultOf(this.instance, this.claims, counts, this.limit, ({ property }, decision) => {
       const state = this.program.layout.unpack(decision.state);
       const deciding = decidingAnswer(property);
-      const binding = property.bindings.find((candidate) => property.test(state, candidate) === deciding) ?? {};
+      const binding =
+        property.kind === 'deadlock'
+          ? {}
+          : (property.bindings.find((candidate) => property.test(state, candidate) === deciding) ?? {});
       const path = paths[decided.indexOf(decision)];
       if (path === undefined) throw new Error('a property was decided in a state without a path');
-      return { path, binding: property.kind === 'deadlock' ? {} : binding };
+      return { path, binding };
     });
   }
 }

@@ -2,7 +2,7 @@
  * Shortest paths without stored edges: from a state back, level by level, by exploring each earlier level once more and
  * looking for the states that lead there. Of several the least is taken, so that paths do not depend on the order of search.
  */
-import type { State } from '../../language/index.ts';
+import { ModelError, type State } from '../../language/index.ts';
 import { shards } from '../compile/module.ts';
 import type { Program } from '../compile/program.ts';
 import type { Path } from '../result.ts';
@@ -43,7 +43,10 @@ export class Ways {
       );
       for (const chain of open) {
         const first = before.get(String(chain[0]));
-        if (first === undefined) throw new Error('a state has no way to it');
+        if (first === undefined) {
+          const problem = "does not do the same when explored again: a model's functions must not keep state of their own";
+          throw new ModelError(problem, { model: this.program.instance.model.name });
+        }
         chain.unshift(first);
       }
     }

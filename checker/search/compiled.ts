@@ -44,8 +44,12 @@ export function* compiledSearch(
   options: SearchOptions,
 ): Generator<Progress, CheckResult> {
   const exploration = new Exploration(instance, sets, options);
-  yield* exploration.run();
-  return exploration.result();
+  try {
+    yield* exploration.run();
+    return exploration.result();
+  } finally {
+    exploration.close();
+  }
 }
 
 class Exploration {
@@ -93,6 +97,11 @@ class Exploration {
       waiting += totals.waiting;
     }
     return { states, waiting };
+  }
+
+  /** How many successors were collected in this round. */
+  private collected(): number {
+    return this.crew.banks.reduce((sum, bank) => sum + bank.collected, 0);
   }
 
   /** How many states of the level wait for their successors. */
@@ -165,7 +174,8 @@ class Exploration {
     // Near the limit few states are explored at a time, so that it is exceeded by what one state leads to at most.
     const { maxStates = Number.POSITIVE_INFINITY } = this.options;
     const certain = Math.floor((maxStates - states) / Math.max(1, this.program.rules.length));
-    const report = this.crew.do({ do: 'expand', most: Math.max(1, Math.min(2 ** 30, certain)) });
+    const most = Math.max(1, Math.min(2 ** 30, certain));
+    const report = this.crew.do({ do: 'expand', most }, Math.min(most, this.left()) >= muchToExpand);
     const missing = clock();
     withoutClockOrChance(() => {
       this.runMissed(report);
@@ -173,7 +183,7 @@ class Exploration {
     });
     this.linked.missing += clock() - missing;
     this.relinkIfDue();
-    const collected = this.crew.banks.reduce((sum, bank) => sum + bank.collected, 0);
+    const collected = this.collected();
     if (this.takeIn(this.level + 1)) {
       this.transitions += collected;
       return;
@@ -225,11 +235,12 @@ class Exploration {
 
   /** Takes in the successors of a round, which are on a level; false if there is no room for them. */
   private takeIn(level: number): boolean {
-    this.crew.do({ do: 'sort' });
-    if (this.crew.do({ do: 'reserve' }).full) return false;
+    const much = this.collected() >= muchToTakeIn;
+    this.crew.do({ do: 'sort' }, much);
+    if (this.crew.do({ do: 'reserve' }, much).full) return false;
     const open = this.claims.map(({ decided }) => decided === undefined || decided.level === level);
     const active = open.reduce((mask, isOpen, i) => (isOpen ? mask | propertyBit(i) : mask), 0);
-    const { unknown, decided } = this.crew.do({ do: 'insert', active });
+    const { unknown, decided } = this.crew.do({ do: 'insert', active }, much);
     const missing = clock();
     withoutClockOrChance(() => {
       for (let i = 0; i < unknown.length; i += 3) {
@@ -281,6 +292,11 @@ class Exploration {
     this.linked = { version, footprint, took: clock() - start, missing: 0 };
   }
 
+  /** Ends what does not end by itself. */
+  close(): void {
+    this.crew.close();
+  }
+
   result(): CheckResult {
     if (this.program.version !== this.linked.version) this.relink();
     const digest = new Digest();
@@ -305,3 +321,6 @@ class Exploration {
 }
 
 const initialStatesPerRound = 4096;
+/** From so many states, and so many successors, on it pays to share the work. */
+const muchToExpand = 1000;
+const muchToTakeIn = 10_000;

@@ -30,6 +30,13 @@ export function emptyReport(): Report {
   return { missed: [], stuck: [], unknown: [], decided: new Map(), full: false };
 }
 
+/** Adds what another thread reports. */
+export function join(report: Report, other: Report): void {
+  for (const of of ['missed', 'stuck', 'unknown'] as const) for (const number of other[of]) report[of].push(number);
+  for (const [property, state] of other.decided) keepLeast(report.decided, property, state);
+  report.full ||= other.full;
+}
+
 /** Does a phase on some of all banks. `propertyOf`: the property that a function tests, by number. */
 export function run(
   phase: Phase,
@@ -38,11 +45,12 @@ export function run(
   propertyOf: Int32Array,
   report: Report,
 ): void {
+  let left = phase.do === 'expand' ? phase.most : 0;
   for (const bank of own) {
     switch (phase.do) {
       case 'expand':
         bank.beginRound();
-        bank.expand(phase.most, report.missed, report.stuck);
+        left -= bank.expand(left, report.missed, report.stuck);
         break;
       case 'sort':
         bank.sort();

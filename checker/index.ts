@@ -1,6 +1,8 @@
 /**
  * The checker: explores a model and decides its properties.
  */
-export type { CheckResult, Limit, Path, PropertyResult, Verdict } from './result.ts';
-export { search } from './search.ts';
-export { type Engine, ModelErrorAtState, type Progress, type SearchOptions } from './search/options.ts';
+export type { CodeStatistics, ExplainedPart, Explanation, Fallback } from './explanation.ts';
+export type { CheckResult, Engine, Limit, Path, PropertyResult, Saved, Verdict } from './result.ts';
+export { search, searchAsync } from './search.ts';
+export { CheckpointError } from './search/checkpoint-file.ts';
+export { type CheckpointOptions, ModelErrorAtState, type Progress, type SearchOptions } from './search/options.ts';

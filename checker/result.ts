@@ -2,6 +2,7 @@
  * What a check comes to: counts, a verdict for each property, and the shortest path to each violation or witness.
  */
 import type { ActionData, PropertyKind, Sizes, State } from '../language/index.ts';
+import type { Explanation } from './explanation.ts';
 
 /**
  * `holds`: in every reachable state within the stated sizes. `violated`: shown by a path. `unknown`: the search was
@@ -10,7 +11,19 @@ import type { ActionData, PropertyKind, Sizes, State } from '../language/index.t
 export type Verdict = 'holds' | 'violated' | 'unknown';
 
 /** What stopped a search before all reachable states were explored. */
-export type Limit = 'max-states' | 'max-seconds' | 'max-memory' | 'first violation';
+export type Limit = 'max-states' | 'max-seconds' | 'max-memory' | 'first violation' | 'interrupted';
+
+/** How states are explored. */
+export type Engine = 'compiled' | 'plain';
+
+/** The checkpoint that a search has left. */
+export interface Saved {
+  readonly file: string;
+  /** How many states were found when it was written last; 0 if it never was. */
+  readonly states: number;
+  /** Why the last attempt to write it failed. */
+  readonly problem?: string;
+}
 
 /** A shortest path from an initial state. */
 export interface Path {
@@ -29,6 +42,26 @@ export interface PropertyResult {
   readonly path?: Path;
   /** The members for which the property fails, or is witnessed, at the end of the path. */
   readonly binding?: Readonly<Record<string, unknown>>;
+}
+
+/** What was left out, where that was asked for. Counts are then those of what was explored. */
+export interface Reductions {
+  /** The sorts whose members count as interchangeable, and those for which that was refused. */
+  readonly symmetry?: {
+    readonly sorts: readonly string[];
+    readonly refused: readonly { readonly sort: string; readonly reason: string }[];
+  };
+  /** Where a thread's next steps were explored alone. */
+  readonly partialOrder?: readonly string[];
+  /** The searches for parts of the model, with the fields that each kept. */
+  readonly slices?: readonly {
+    readonly properties: readonly string[];
+    readonly fields: number;
+    readonly rules: number;
+    readonly states: number;
+    readonly transitions: number;
+    readonly digest: string;
+  }[];
 }
 
 /** The result of checking one model at one size. */
@@ -50,6 +83,14 @@ export interface CheckResult {
    * states.
    */
   readonly digest: string;
+  readonly engine: Engine;
+  /** How many threads explored, with the compiled engine. */
+  readonly workers?: number;
   readonly limit?: Limit;
   readonly properties: readonly PropertyResult[];
+  readonly reductions?: Reductions;
+  /** Where checkpoints were asked for. */
+  readonly checkpoint?: Saved;
+  /** Where it was asked for, with the compiled engine. */
+  readonly explanation?: Explanation;
 }

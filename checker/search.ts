@@ -1,10 +1,11 @@
 /**
  * Searches of a model, by either engine.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Instance, PropertySet } from '../language/index.ts';
 import type { CheckResult } from './result.ts';
 import { compiledSearch } from './search/compiled.ts';
-import type { SearchOptions } from './search/options.ts';
+import type { Progress, SearchOptions } from './search/options.ts';
 import { plainSearch } from './search/plain.ts';
 
 /**
@@ -13,11 +14,54 @@ import { plainSearch } from './search/plain.ts';
  * counts do not depend on the order of states within a level.
  */
 export function search(instance: Instance, sets: readonly PropertySet[], options: SearchOptions = {}): CheckResult {
-  if (options.engine === 'plain') return plainSearch(instance, sets, options);
-  const exploration = compiledSearch(instance, sets, options);
-  for (;;) {
-    const { done, value } = exploration.next();
-    if (done === true) return value;
-    options.onProgress?.(value);
+  const exploration = explore(instance, sets, options);
+  try {
+    for (;;) {
+      const { done, value } = exploration.next();
+      if (done === true) return value;
+      options.onProgress?.(value);
+    }
+  } finally {
+    abandon(exploration);
   }
+}
+
+/** The same search, which lets the process do other work a few times a second: signals come in, and timers run. */
+export async function searchAsync(
+  instance: Instance,
+  sets: readonly PropertySet[],
+  options: SearchOptions = {},
+): Promise<CheckResult> {
+  const exploration = explore(instance, sets, options);
+  try {
+    for (let turned = performance.now(); ;) {
+      const { done, value } = exploration.next();
+      if (done === true) return value;
+      options.onProgress?.(value);
+      if (performance.now() - turned < millisecondsBetween && value.tracing !== true) continue;
+      await setImmediate();
+      turned = performance.now();
+    }
+  } finally {
+    abandon(exploration);
+  }
+}
+
+const millisecondsBetween = 100;
+
+function explore(
+  instance: Instance,
+  sets: readonly PropertySet[],
+  options: SearchOptions,
+): Generator<Progress, CheckResult> {
+  if (options.engine !== 'plain') return compiledSearch(instance, sets, options);
+  if (options.checkpoint !== undefined || options.resume !== undefined) {
+    throw new TypeError("the engine 'plain' neither writes nor reads checkpoints");
+  }
+  return plainSearch(instance, sets, options);
+}
+
+/** Lets a search clean up that has not ended. */
+function abandon(exploration: Generator<Progress, CheckResult>): void {
+  exploration.return(undefined as never);
 }

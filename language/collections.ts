@@ -159,6 +159,10 @@ abstract class Sequence<T> implements ReadonlyItems<T> {
   protected settledItems(): readonly T[] {
     return settled(this).items;
   }
+  /** The value as it is now, as an item is kept or compared. */
+  protected settled<V>(value: V): V {
+    return settled(value);
+  }
   /** Puts other items in place: those at the given present positions, and new ones. */
   protected rearrange(plan: Readonly<Plan<T>>): void {
     const items = this.settledItems();
@@ -166,7 +170,7 @@ abstract class Sequence<T> implements ReadonlyItems<T> {
   }
   protected testFor(choice: Choice<T>): (item: T) => boolean {
     if (typeof choice === 'function') return (item) => (choice as (item: T) => boolean)(item);
-    return this.domain.equalTo(settled(choice));
+    return this.domain.equalTo(this.settled(choice));
   }
   protected refuseMissing(position: number, items: readonly T[]): void {
     if (Number.isInteger(position) && position >= 0 && position < items.length) return;
@@ -194,7 +198,7 @@ export class QueueValue<T> extends Sequence<T> implements Queue<T> {
   push(item: T): void {
     const items = this.settledItems();
     this.refuseFull(items);
-    this.rearrange([...items.keys(), { item: settled(item) }]);
+    this.rearrange([...items.keys(), { item: this.settled(item) }]);
   }
   shift(): T {
     const items = this.settledItems();
@@ -206,7 +210,7 @@ export class QueueValue<T> extends Sequence<T> implements Queue<T> {
     const items = this.settledItems();
     this.refuseMissing(position, items);
     const plan: Plan<T> = [...items.keys()];
-    plan[position] = { item: settled(item) };
+    plan[position] = { item: this.settled(item) };
     this.rearrange(plan);
   }
 }
@@ -216,7 +220,7 @@ export class BagValue<T> extends Sequence<T> implements Bag<T> {
   add(item: T): void {
     const items = this.settledItems();
     this.refuseFull(items);
-    const value = settled(item);
+    const value = this.settled(item);
     const after = items.findIndex(this.domain.behind(value));
     const plan: Plan<T> = [...items.keys()];
     plan.splice(after < 0 ? items.length : after, 0, { item: value });

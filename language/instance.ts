@@ -254,8 +254,7 @@ function ruleOf(
   const about: About = { ...procedure?.about, ...atomic };
   const instance = procedure?.instance;
   const shape: Params = { ...(instance === undefined ? {} : { [instance.name]: instance.sort }), ...atomic.params };
-  const params: Record<string, Concrete> = {};
-  for (const [name, domain] of Object.entries(shape)) params[name] = paramDomain(domain, sizes, place);
+  const params = paramDomains(shape, sizes, place);
   const { source = [] } = about;
   return {
     index,
@@ -311,7 +310,12 @@ function bind(params: Readonly<Record<string, Concrete>>, place: Place): readonl
 
 /** The parameters of a quantifier or initial choice, bound in all ways. */
 export function bindAll(params: Params, sizes: Sizes, place: Place): readonly Bindings<never>[] {
+  return bind(paramDomains(params, sizes, place), place) as readonly Bindings<never>[];
+}
+
+/** The concrete domains of parameters. */
+export function paramDomains(params: Params, sizes: Sizes, place: Place): Readonly<Record<string, Concrete>> {
   const domains: Record<string, Concrete> = {};
   for (const [name, domain] of Object.entries(params)) domains[name] = paramDomain(domain, sizes, place);
-  return bind(domains, place) as readonly Bindings<never>[];
+  return domains;
 }

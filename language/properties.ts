@@ -4,7 +4,8 @@
 import type { Bindings, Params } from './behaviour.ts';
 import type { Named } from './definition.ts';
 import { ModelError, suggest } from './errors.ts';
-import { bindAll, type Instance, type State } from './instance.ts';
+import { bindAll, type Instance, paramDomains, type State } from './instance.ts';
+import type { Concrete } from './concrete.ts';
 import { holds } from './meaning.ts';
 import type { Model, SizeContext, StateOf } from './model.ts';
 
@@ -98,6 +99,8 @@ export interface Property {
   readonly kind: PropertyKind;
   readonly doc: string;
   readonly requirements: readonly string[];
+  /** The domains of the quantifier. */
+  readonly params: Readonly<Record<string, Concrete>>;
   readonly bindings: readonly Readonly<Record<string, unknown>>[];
   /** For an invariant or a reachable property: whether it is true in a state for one binding. */
   readonly test: (state: State, binding: Readonly<Record<string, unknown>>) => boolean;
@@ -171,6 +174,7 @@ function property(instance: Instance, name: string, spec: PropertySpec): Propert
     kind: spec.kind,
     doc: spec.doc ?? '',
     requirements: typeof requirement === 'string' ? [requirement] : requirement,
+    params: paramDomains(spec.params, instance.sizes, place),
     bindings: bindAll(spec.params, instance.sizes, place),
     test: (state, binding) =>
       (spec.given !== undefined && !holds(spec.given, state, binding, place)) ||

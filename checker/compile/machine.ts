@@ -39,8 +39,8 @@ export class Machine {
   private written: Leaf[] = [];
   private answers: Answer[] = [];
   private known = new Map<string, number>();
-  /** Leaves that two parts of the state share since one was assigned to the other: neither may be written any more. */
-  private shared = new Set<Leaf>();
+  /** Why this run counts for nothing, if something was refused in it. */
+  private refused: string | undefined;
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -55,11 +55,23 @@ export class Machine {
     this.written = [];
     this.answers = [];
     this.known.clear();
-    this.shared.clear();
+    this.refused = undefined;
+  }
+
+  /** Refuses what cannot be done like the immutable form does it. */
+  refuse(reason: string): never {
+    this.refused ??= reason;
+    throw new Unsupported(reason);
+  }
+
+  /** Ends a run: throws where something was refused in it, since the function may have caught that. */
+  end(): void {
+    if (this.refused !== undefined) throw new Unsupported(this.refused);
   }
 
   /** All that was asked since the beginning. */
   path(): readonly Answer[] {
+    this.end();
     return this.answers;
   }
 
@@ -88,19 +100,17 @@ export class Machine {
   }
 
   write(leaf: Leaf, entry: Entry): void {
-    if (this.shared.has(leaf)) throw new Unsupported(`${leaf.path} is shared by two parts of the state`);
     if (this.entries[leaf.id] === undefined) this.written.push(leaf);
     this.entries[leaf.id] = entry;
   }
 
-  share(leaf: Leaf): void {
-    this.shared.add(leaf);
-  }
+  /** Answers questions in place of the state, which is then but imagined. */
+  oracle: ((question: Question) => number) | undefined;
 
   /** The number that a leaf had in the state before. */
   original(leaf: Leaf): number {
     if (leaf.bits === 0) return 0;
-    return this.ask({ ask: 'leaf', key: leafKey(leaf), leaf }, () => leafAt(leaf, this.words));
+    return this.ask(leafQuestion(leaf), () => leafAt(leaf, this.words));
   }
 
   /** Whether two items are equal, or the first stands behind the second. */
@@ -113,7 +123,7 @@ export class Machine {
   private ask(question: Question, answer: () => number): number {
     const known = this.known.get(question.key);
     if (known !== undefined) return known;
-    const result = answer();
+    const result = this.oracle === undefined ? answer() : this.oracle(question);
     this.known.set(question.key, result);
     this.answers.push({ question, answer: result });
     return result;
@@ -145,6 +155,11 @@ function answerTo(ask: 'equal' | 'behind', a: readonly number[], b: readonly num
   const first = a.findIndex((number, i) => number !== b[i]);
   if (ask === 'equal') return Number(first < 0);
   return Number(first >= 0 && (a[first] as number) > (b[first] as number));
+}
+
+/** The question for the value of a leaf. */
+export function leafQuestion(leaf: Leaf): Question {
+  return { ask: 'leaf', key: leafKey(leaf), leaf };
 }
 
 function leafKey({ id }: Leaf): string {

@@ -4,8 +4,8 @@
  */
 import { emitAfter, type Ends, TreeEmitter } from './emit.ts';
 import { emitDigest, emitHash } from './hash.ts';
-import type { Leaf } from './layout.ts';
-import type { Compiled, Program } from './program.ts';
+import { type Leaf, maskOf } from './layout.ts';
+import { allRules, type Compiled, type Program } from './program.ts';
 import { type Code, ModuleBuilder } from './wasm.ts';
 
 /** The bits of an index entry that number a state within its shard, from 1; 0 is an empty entry. The rest is a tag. */
@@ -34,16 +34,6 @@ export function stridesOf(words: number): Strides {
 /** The binary logarithm of the number of states in a chunk, which has at most 64 KiB but at least 16 states. */
 export function chunkBitsOf(words: number): number {
   return Math.max(4, Math.floor(Math.log2(65536 / (words * 4))));
-}
-
-/** What generated code leaves out of a model, for reductions. */
-export interface Narrowing {
-  /** The rules that are run; all others are left out. */
-  readonly rules?: ReadonlySet<Compiled>;
-  /** The leaves that are kept; all others stay as they are. */
-  readonly leaves?: ReadonlySet<Leaf>;
-  /** Brings the state at an address into canonical form. */
-  readonly canonical?: (module: ModuleBuilder) => number;
 }
 
 /** A 32-bit global of a module. */
@@ -86,8 +76,15 @@ export function propertyBit(property: number): number {
   return 1 << property % 31;
 }
 
-/** Generates the module for what the program's trees know now. `pages`: the most that the memory may have, in 64 KiB. */
-export function generate(program: Program, pages: number, narrowing: Narrowing = {}): Uint8Array<ArrayBuffer> {
+/**
+ * Generates the module for what the program's trees know now. `pages`: the most that the memory may have, in 64 KiB.
+ * `canonical` adds a function that brings the state at an address into canonical form.
+ */
+export function generate(
+  program: Program,
+  pages: number,
+  canonical?: (module: ModuleBuilder) => number,
+): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const globals = {
     out: module.global('out'),
@@ -99,6 +96,7 @@ export function generate(program: Program, pages: number, narrowing: Narrowing =
     active: module.global('active'),
     digestA: module.global('digestA'),
     digestB: module.global('digestB'),
+    unsure: module.global('unsure'),
   };
   const { words } = program.layout;
   const strides = stridesOf(words);
@@ -128,24 +126,13 @@ export function generate(program: Program, pages: number, narrowing: Narrowing =
   function expandFunction(): void {
     const emitter = new TreeEmitter(module, program.layout);
     const masks = new PropertyMasks(program);
-    const kept = narrowing.leaves;
-    const groups: { index: number; code: Code; size: number }[] = [];
-    const rules = program.rules.filter((rule) => narrowing.rules?.has(rule) ?? true);
-    for (const rule of rules) {
-      let group = groups.at(-1);
-      if (group === undefined || group.size > groupSize) {
-        const [index, code] = module.func('', emitter.params, ['i32']);
-        group = { index, code, size: 0 };
-        groups.push(group);
-      }
-      const unknown = (code: Code): void => {
-        code.i32(rule.index).call(miss);
-      };
+    const { leaves: kept, rules: chosen, amples = [] } = program.narrowing;
+    /** Emits a rule; its ways get a name of their own for every meaning of `unknown`. */
+    const emitRule = (rule: Compiled, into: Code, name: string, unknown: (code: Code) => void): void => {
       if (rule.form !== 'tree') {
-        unknown(group.code);
-        continue;
+        unknown(into);
+        return;
       }
-      group.size += emitter.sizeOf(rule.tree.root);
       const ends: Ends = {
         at: (outcome, code) => {
           if (typeof outcome !== 'object') return;
@@ -156,23 +143,59 @@ export function generate(program: Program, pages: number, narrowing: Narrowing =
         },
         unknown,
       };
-      // What is unknown is noted with the rule's number, so that only complete trees can be shared between rules.
-      emitter.emit(group.code, rule.tree.root, ends, `rule ${rule.index}`);
+      emitter.emit(into, rule.tree.root, ends, `${name} ${rule.index}`);
+    };
+
+    const groups: { index: number; code: Code; size: number }[] = [];
+    for (const rule of program.rules) {
+      if (chosen?.has(rule) === false) continue;
+      let group = groups.at(-1);
+      if (group === undefined || group.size > groupSize) {
+        const [index, code] = module.func('', emitter.params, ['i32']);
+        group = { index, code, size: 0 };
+        groups.push(group);
+      }
+      group.size += emitter.sizeOf(rule.tree.root);
+      emitRule(rule, group.code, 'rule', (code) => {
+        code.i32(rule.index).call(miss);
+      });
     }
     for (const { code } of groups) code.get(emitter.value);
+
+    const alone = amples.map((ample) => {
+      const [index, code] = module.func('', emitter.params, ['i32']);
+      for (const rule of ample.rules) {
+        emitRule(rule, code, 'alone', (into) => {
+          into.i32(1).setGlobal(globals.unsure);
+        });
+      }
+      code.get(emitter.value);
+      return { ...ample, index };
+    });
 
     const [address, count, start, missedBefore, end, word] = [0, 1, 2, 3, 4, 5];
     const [, code] = module.func('expand', ['i32', 'i32'], [], [
       ...(['i32', 'i32', 'i32'] as const),
       ...Array.from({ length: words }, () => 'i32' as const),
     ]);
+    const callGroup = (index: number): void => {
+      for (let w = 0; w < words; w++) code.get(word + w);
+      code.get(end).call(index).set(end);
+    };
     code.block().loop().get(count).do('eqz').brIf(1);
     for (let w = 0; w < words; w++) code.get(address).load(w * 4).set(word + w);
     code.getGlobal(globals.out).tee(start).set(end).getGlobal(globals.missed).set(missedBefore);
-    for (const { index } of groups) {
-      for (let w = 0; w < words; w++) code.get(word + w);
-      code.get(end).call(index).set(end);
+    code.block(); // until the state is explored
+    for (const { place, at, index } of alone) {
+      code.get(word + place.word).i32(maskOf(place.bits) << place.shift).do('and').i32(at << place.shift).do('eq').if();
+      code.i32(0).setGlobal(globals.unsure);
+      callGroup(index);
+      // What these rules do is not all known: the state is explored elsewhere.
+      code.getGlobal(globals.unsure).if().get(start).set(end).i32(allRules).call(miss).br(2).end();
+      code.get(end).get(start).do('ne').brIf(1).end();
     }
+    for (const { index } of groups) callGroup(index);
+    code.end();
     code.get(end).setGlobal(globals.out);
     code.get(end).get(start).do('eq');
     code.getGlobal(globals.missed).get(missedBefore).do('eq', 'and');
@@ -183,11 +206,11 @@ export function generate(program: Program, pages: number, narrowing: Narrowing =
   }
 
   function hashFunction(): void {
-    const canonical = narrowing.canonical?.(module);
+    const canonicalise = canonical?.(module);
     const [address, count, hashes, counts, at, hash] = [0, 1, 2, 3, 4, 5];
     const [, code] = module.func('hash', ['i32', 'i32', 'i32', 'i32'], [], ['i32', 'i64']);
     code.block().loop().get(count).do('eqz').brIf(1);
-    if (canonical !== undefined) code.get(address).call(canonical);
+    if (canonicalise !== undefined) code.get(address).call(canonicalise);
     emitHash(code, words, address, hash);
     code.get(hashes).get(hash).do('wrap').store(0);
     code.get(hashes).i32(4).do('add').set(hashes);
@@ -225,34 +248,72 @@ export function generate(program: Program, pages: number, narrowing: Narrowing =
     code.get(hash).i32(6).do('shl').i32(-(2 ** idBits)).do('and');
   }
 
+  /** Leaves on the stack whether the states at two addresses are equal. */
+  function emitEqual(code: Code, a: number, b: number): void {
+    for (let w = 0; w < words; w += 2) {
+      if (w + 1 < words) code.get(a).load64(w * 4).get(b).load64(w * 4).do('eq64');
+      else code.get(a).load(w * 4).get(b).load(w * 4).do('eq');
+      if (w > 0) code.do('and');
+    }
+  }
+
+  /**
+   * Most successors are known states, and a look into the index and then at the state are two cache misses. So a block of them
+   * is looked up first without any decision, which lets the processor have many misses under way at once; only what was not
+   * found at its first entry is then inserted one by one.
+   */
   function insertFunction(): void {
     const [shard, from, n, masks] = [0, 1, 2, 3];
     const [index, mask, count, chunks, hash, tag, slot, entry, id, at, scratch] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
-    const word = 15;
+    const [left, look, note] = [15, 16, 17];
+    const word = 18;
     const [, code] = module.func(
       'insert',
       ['i32', 'i32', 'i32', 'i32'],
       ['i32'],
-      Array.from({ length: 11 + words }, () => 'i32' as const),
+      Array.from({ length: 14 + words }, () => 'i32' as const),
     );
     code.get(shard).load(descriptor.index).set(index).get(shard).load(descriptor.mask).set(mask);
     code.get(shard).load(descriptor.count).set(count).get(shard).load(descriptor.chunks).set(chunks);
     code.block().loop().get(n).do('eqz').brIf(1);
-    code.get(from).load(strides.successor).set(hash);
-    emitTag(code, hash);
-    code.set(tag).get(hash).set(slot);
+    code.get(n).i32(blockSize).get(n).i32(blockSize).do('ltU', 'select').set(left);
+
+    code.get(from).set(look).i32(lookups).set(note);
+    code.loop();
+    code.get(note).get(look).load(strides.successor).get(mask).do('and').i32(2).do('shl').get(index).do('add').load(0);
+    code.store(0);
+    code.get(look).i32(strides.sorted).do('add').set(look);
+    code.get(note).i32(4).do('add').tee(note).get(left).i32(2).do('shl').i32(lookups).do('add', 'ltU').brIf(0).end();
+
+    code.get(from).set(look).i32(lookups).set(note);
+    code.loop();
+    code.get(look).load(strides.successor).set(tag);
+    emitTag(code, tag);
+    code.set(tag).get(note).load(0).tee(entry).i32(2 ** idBits - 1).do('and').tee(id);
+    code.i32(0).do('ne').get(entry).get(tag).do('xor').i32(-(2 ** idBits)).do('and', 'eqz', 'and').set(hash);
+    // Where it cannot be the same state, the first one is looked at: that costs nothing, and a branch would.
+    code.get(id).i32(1).do('sub').i32(0).get(hash).do('select').set(id);
+    emitStateAddress(code, chunks, id, at);
+    code.get(note);
+    emitEqual(code, at, look);
+    code.get(hash).do('and').store(0);
+    code.get(look).i32(strides.sorted).do('add').set(look);
+    code.get(note).i32(4).do('add').tee(note).get(left).i32(2).do('shl').i32(lookups).do('add', 'ltU').brIf(0).end();
+
+    code.get(n).get(left).do('sub').set(n).i32(lookups).set(note);
+    code.loop();
     code.block(); // until the state is dealt with
+    code.get(note).load(0).brIf(0);
+    code.get(from).load(strides.successor).tee(hash).set(tag);
+    emitTag(code, tag);
+    code.set(tag).get(hash).set(slot);
     code.block().loop(); // until an empty entry
     code.get(slot).get(mask).do('and').tee(slot).i32(2).do('shl').get(index).do('add').load(0).tee(entry);
     code.do('eqz').brIf(1);
     code.get(entry).get(tag).do('xor').i32(-(2 ** idBits)).do('and', 'eqz').if();
     code.get(entry).i32(2 ** idBits - 1).do('and').i32(1).do('sub').set(id);
     emitStateAddress(code, chunks, id, at);
-    for (let w = 0; w < words; w += 2) {
-      if (w + 1 < words) code.get(at).load64(w * 4).get(from).load64(w * 4).do('eq64');
-      else code.get(at).load(w * 4).get(from).load(w * 4).do('eq');
-      if (w > 0) code.do('and');
-    }
+    emitEqual(code, at, from);
     code.brIf(3).end();
     code.get(slot).i32(1).do('add').set(slot).br(0).end().end();
     // A new state.
@@ -265,8 +326,9 @@ export function generate(program: Program, pages: number, narrowing: Narrowing =
     code.get(masks).get(from).load(strides.state).store(0).get(masks).i32(4).do('add').set(masks);
     code.get(count).i32(1).do('add').set(count);
     code.end();
-    code.get(from).i32(strides.sorted).do('add').set(from);
-    code.get(n).i32(1).do('sub').set(n).br(0).end().end();
+    code.get(from).i32(strides.sorted).do('add').set(from).get(note).i32(4).do('add').set(note);
+    code.get(left).i32(1).do('sub').tee(left).brIf(0).end();
+    code.br(0).end().end();
     code.get(shard).get(count).store(descriptor.count).get(masks);
   }
 
@@ -339,6 +401,9 @@ export function generate(program: Program, pages: number, narrowing: Narrowing =
   }
 }
 
+/** How many successors are looked up at once, and where in memory the results are noted. */
+const blockSize = 128;
+const lookups = 32768;
 /** A function of the module is filled up with rules until it has this many nodes. */
 const groupSize = 400;
 

@@ -5,8 +5,8 @@
 import { checkTwice, fire, perform } from '../../language/meaning.ts';
 import type { Bound, Instance, Property, Rule, State } from '../../language/index.ts';
 import { ModelError } from '../../language/index.ts';
-import { leafAt, type Layout, layoutOf } from './layout.ts';
-import { Machine, written } from './machine.ts';
+import { leafAt, type Layout, layoutOf, type Leaf } from './layout.ts';
+import { type Answer, Machine, type Question, Unsupported, written } from './machine.ts';
 import { type Outcome, Tree } from './tree.ts';
 import { type Views, viewsOn } from './views.ts';
 
@@ -36,6 +36,41 @@ export interface Compiled {
 /** The number of nodes beyond which a tree is given up. */
 const nodeBudget = 50_000;
 
+/** What a search leaves out of a model, and how it knows that it may. */
+export interface Narrowing {
+  /** The rules that are run; all others are left out. */
+  readonly rules?: ReadonlySet<Compiled>;
+  /** The leaves that are kept; all others stay as they are. */
+  readonly leaves?: ReadonlySet<Leaf>;
+  /** Sets of rules of which one alone is explored where it can be. */
+  readonly amples?: readonly Ample[];
+  /** Goes along when functions are run for the first time on a way. */
+  readonly witness?: Witness;
+}
+
+/** In states where `place` has the number `at`, `rules` may be explored alone, if one of them is enabled. */
+export interface Ample {
+  readonly place: Leaf;
+  readonly at: number;
+  readonly rules: readonly Compiled[];
+}
+
+/** Checks functions as they are run; it throws where it finds what must not be. */
+export interface Witness {
+  /** Checks a function for all states of a way, given one of them; returns the way, lengthened by what must be asked too. */
+  readonly widen: (
+    compiled: Compiled,
+    words: Int32Array,
+    path: readonly Answer[],
+    outcome: Outcome,
+  ) => readonly Answer[];
+  /** Checks a function for one state. */
+  readonly checkState: (compiled: Compiled, words: Int32Array, outcome: Outcome) => void;
+}
+
+/** In a note about a state: all rules have to be run on it, not one. */
+export const allRules = -1;
+
 /** All functions that a search runs. */
 export class Program {
   readonly instance: Instance;
@@ -47,6 +82,7 @@ export class Program {
   version = 0;
   /** Grows when a property reads a leaf for the first time, which generated code must know before the next step. */
   footprintVersion = 0;
+  narrowing: Narrowing = {};
   private readonly machine: Machine;
   private readonly views: Views;
 
@@ -78,13 +114,65 @@ export class Program {
     const known = compiled.form === 'tree' ? compiled.tree.outcome(words) : undefined;
     if (known !== undefined) return known;
     compiled.misses++;
-    return compiled.form === 'packed' ? this.runPacked(compiled, words) : this.record(compiled, words);
+    if (compiled.form === 'tree') return this.record(compiled, words);
+    const outcome = compiled.form === 'packed' ? this.runPacked(compiled, words) : this.meant(compiled, words);
+    this.narrowing.witness?.checkState(compiled, words, outcome);
+    return outcome;
   }
 
   /** The state after a rule, or `undefined` where it is not enabled. */
   after(compiled: Compiled, words: Int32Array): Int32Array | undefined {
     const outcome = this.outcome(compiled, words);
-    return typeof outcome === 'object' ? written(words, outcome.writes) : undefined;
+    if (typeof outcome !== 'object') return undefined;
+    const { leaves } = this.narrowing;
+    return written(words, leaves === undefined ? outcome.writes : outcome.writes.filter(({ leaf }) => leaves.has(leaf)));
+  }
+
+  /** What is to be explored after a state where generated code did not know a rule, or `allRules`. */
+  missing(about: number, words: Int32Array): readonly Int32Array[] {
+    const all = (rules: readonly Compiled[]): readonly Int32Array[] =>
+      rules.flatMap((rule) => this.after(rule, words) ?? []);
+    if (about !== allRules) return all([this.functions[about] as Compiled]);
+    const { amples = [], rules } = this.narrowing;
+    for (const ample of amples) {
+      const found = leafAt(ample.place, words) === ample.at ? all(ample.rules) : [];
+      if (found.length > 0) return found;
+    }
+    return all(this.rules.filter((rule) => rules?.has(rule) ?? true));
+  }
+
+  /**
+   * Runs a function on an imagined state, about which `oracle` answers every question. The outcome is missing where the
+   * function fails, as it may in a state that is never reached.
+   */
+  imagine(
+    compiled: Compiled,
+    oracle: (question: Question) => number,
+  ): { readonly path: readonly Answer[]; readonly outcome: Outcome | undefined } {
+    this.machine.oracle = oracle;
+    try {
+      const outcome = this.run(compiled, new Int32Array(this.layout.words));
+      return { path: this.machine.path(), outcome };
+    } catch (error) {
+      if (isUnsupported(error)) throw error;
+      return { path: this.machine.path(), outcome: undefined };
+    } finally {
+      this.machine.oracle = undefined;
+    }
+  }
+
+  /** Runs a function on a state without learning from it; the outcome is missing where the function fails. */
+  trial(
+    compiled: Compiled,
+    words: Int32Array,
+  ): { readonly path: readonly Answer[]; readonly outcome: Outcome | undefined } {
+    try {
+      if (compiled.form === 'immutable') return { path: [], outcome: this.meant(compiled, words) };
+      const outcome = this.run(compiled, words);
+      return { path: this.machine.path(), outcome };
+    } catch {
+      return { path: this.machine.path(), outcome: undefined };
+    }
   }
 
   private runPacked(compiled: Compiled, words: Int32Array): Outcome {
@@ -98,7 +186,6 @@ export class Program {
 
   private record(compiled: Compiled, words: Int32Array): Outcome {
     const meant = this.meant(compiled, words);
-    if (compiled.form === 'immutable') return meant;
     let outcome: Outcome | undefined;
     let reason = 'its packed form does something else';
     try {
@@ -109,11 +196,14 @@ export class Program {
     if (outcome === undefined || !haveSameResult(outcome, meant, words)) {
       this.refuseUnsteady(compiled, words, meant);
       this.giveUp(compiled, 'immutable', reason);
+      this.narrowing.witness?.checkState(compiled, words, meant);
       return meant;
     }
+    const path = this.machine.path();
+    const way = this.narrowing.witness?.widen(compiled, words, path, outcome) ?? path;
     const before = compiled.tree.reads.size;
     try {
-      compiled.tree.add(this.machine.path(), outcome);
+      compiled.tree.add(way, outcome);
     } catch (error) {
       this.giveUp(compiled, 'immutable', error instanceof Error ? error.message : String(error));
       return meant;
@@ -134,15 +224,21 @@ export class Program {
   }
 
   /** Runs a function on the packed form. */
-  private run({ what }: Compiled, words: Int32Array): Outcome {
+  private run(compiled: Compiled, words: Int32Array): Outcome {
     this.machine.begin(words);
     this.views.begin();
+    const outcome = this.runOnViews(compiled);
+    this.machine.end();
+    return outcome;
+  }
+
+  private runOnViews({ what }: Compiled): Outcome {
     const frozen = this.views.frozen as State;
     switch (what.kind) {
       case 'rule': {
         const enabled = perform(what.rule, what.bound, {
           seen: () => this.views.frozen as never,
-          change: (work) => work(this.views.draft as never),
+          change: (work) => this.views.change(work as never),
           settled: () => this.views.frozen as never,
         });
         return enabled ? { writes: this.machine.writes() } : 'disabled';
@@ -188,6 +284,10 @@ export class Program {
   private allWrites(words: Int32Array): Extract<Outcome, object>['writes'] {
     return this.layout.leaves.map((leaf) => ({ leaf, from: leafAt(leaf, words) }));
   }
+}
+
+function isUnsupported(error: unknown): boolean {
+  return error instanceof Unsupported || (error instanceof Error && isUnsupported(error.cause));
 }
 
 function twice(name: string, test: () => boolean): boolean {

@@ -2,6 +2,7 @@
  * A bank: one WebAssembly memory with some shards of the visited set, and the buffers through which successors reach them.
  * All that describes it lies in the memory itself, so that several threads can work on it, one at a time.
  */
+import { allRules } from '../compile/program.ts';
 import { chunkBitsOf, descriptor, type Exports, idBits, noteBytes, shards, stridesOf } from '../compile/module.ts';
 
 /** Byte addresses in a bank's memory. */
@@ -16,7 +17,7 @@ const at = {
   /** Per shard: the number of states whose successors are known, and of states on this level or before. */
   explored: 5632,
   levelEnd: 6144,
-  /** Freed blocks: address and size. */
+  /** Freed blocks: address and size; up to the place that generated code uses from 32768 on. */
   scraps: 8192,
   buffers: 65536,
 } as const;
@@ -30,8 +31,12 @@ export const maxPages = 65535;
 /** An index has at most this share of its entries in use. */
 const maxLoad = 0.7;
 const firstIndex = 256;
-/** How many successors a bank collects in a round. */
-const roundSize = 2 ** 17;
+/**
+ * How many successors the banks collect together in a round, and how many bytes their buffers have together: the more at a
+ * time, the more of them fall on the same cache lines of the visited set.
+ */
+const roundSize = 2 ** 19;
+const roundBytes = 2 ** 25;
 const mostStatesPerCall = 1024;
 
 /** Where the buffers of a bank lie: depends on the words of a state and the number of rules alone. */
@@ -39,6 +44,8 @@ export interface BankShape {
   readonly words: number;
   readonly rules: number;
   readonly tests: number;
+  /** How many banks share the work. */
+  readonly banks: number;
 }
 
 /** Notes about states, three numbers each: shard, number in the shard, and a function. */
@@ -58,9 +65,10 @@ interface Buffers {
   readonly notes: number;
 }
 
-function buffersOf({ words, rules, tests }: BankShape): Buffers {
+function buffersOf({ words, rules, tests, banks }: BankShape): Buffers {
   const strides = stridesOf(words);
-  const capacity = Math.max(roundSize, 2 * rules);
+  const each = strides.successor + 4 + 2 * strides.sorted + 4;
+  const capacity = Math.max(2 * rules, Math.floor(Math.min(roundSize, roundBytes / each) / banks));
   const notes = Math.max(16384, rules, tests);
   let next: number = at.buffers;
   const take = (bytes: number): number => {
@@ -109,7 +117,8 @@ export class Bank {
   private view: Int32Array;
   private code: Exports | undefined;
 
-  constructor(number: number, banks: number, memory: WebAssembly.Memory, shape: BankShape, limit: number) {
+  constructor(number: number, memory: WebAssembly.Memory, shape: BankShape, limit: number) {
+    const { banks } = shape;
     this.number = number;
     this.memory = memory;
     this.first = Math.ceil((number * shards) / banks);
@@ -221,6 +230,40 @@ export class Bank {
     return this.numbers.slice(position, position + this.shape.words);
   }
 
+  /** The states of a shard as bytes, those that lie together at a time. */
+  *pieces(shard: number): Generator<Uint8Array, void> {
+    const end = this.count(shard);
+    for (let id = 0; id < end; id += 2 ** this.chunkBits) {
+      const bytes = Math.min(end - id, 2 ** this.chunkBits) * this.strides.state;
+      yield new Uint8Array(this.numbers.buffer, this.position(shard, id) * 4, bytes);
+    }
+  }
+
+  /**
+   * Gives a shard that has none the states of an earlier search, which `read` puts where it is told, and how far that search
+   * had explored them. False if they would exceed the memory.
+   */
+  restore(
+    shard: number,
+    states: { readonly count: number; readonly explored: number; readonly levelEnd: number },
+    read: (into: Uint8Array) => void,
+  ): boolean {
+    if (states.count > 0 && !this.reserveShard(shard, states.count)) return false;
+    this.setNumber(this.descriptorOf(shard) + descriptor.count, states.count);
+    this.setNumber(at.explored + shard * 4, states.explored);
+    this.setNumber(at.levelEnd + shard * 4, states.levelEnd);
+    for (const piece of this.pieces(shard)) read(piece);
+    if (states.count > 0) this.exports.rehash(this.descriptorOf(shard));
+    return true;
+  }
+
+  /** Counts states in that were not inserted here. */
+  addDigest([a, b]: readonly [number, number]): void {
+    const digest = at.meta + meta.digestA * 4;
+    this.setNumber(digest, this.number32(digest) + a);
+    this.setNumber(digest + 4, this.number32(digest + 4) + b);
+  }
+
   private get exports(): Exports {
     if (this.code === undefined) throw new Error('the bank has no code');
     return this.code;
@@ -245,13 +288,17 @@ export class Bank {
    */
   expand(most: number, missed: Notes, stuck: Notes): number {
     let left = most;
+    /** How many successors may follow from what is noted. */
+    let noted = 0;
     for (let shard = this.first; shard < this.end && left > 0; shard++) {
       const end = this.perShard(at.levelEnd, shard);
       let id = this.perShard(at.explored, shard);
       while (id < end && left > 0) {
-        const n = Math.min(end - id, left, this.fitting(missed.length / 3));
+        const n = Math.min(end - id, left, this.fitting(noted));
         if (n < 1) return most - left;
+        const before = missed.length;
         const done = this.expandRun(shard, id, n, missed, stuck);
+        for (let i = before + 2; i < missed.length; i += 3) noted += missed[i] === allRules ? this.shape.rules : 1;
         id += done;
         left -= done;
         this.setNumber(at.explored + shard * 4, id);
@@ -261,10 +308,10 @@ export class Bank {
   }
 
   /** Of how many states the successors certainly fit into the buffers, of which some are left free for what is noted. */
-  private fitting(missed: number): number {
+  private fitting(noted: number): number {
     const { capacity, notes } = this.buffers;
     const rules = Math.max(1, this.shape.rules);
-    const room = capacity - this.successors - missed;
+    const room = capacity - this.successors - noted;
     return Math.min(mostStatesPerCall, Math.floor(room / rules), Math.floor(notes / rules));
   }
 
@@ -471,9 +518,7 @@ export class Bank {
         if (active !== 0) this.check(shard, before, found);
       }
     }
-    const digest = at.meta + meta.digestA * 4;
-    this.setNumber(digest, this.number32(digest) + exports.digestA.value);
-    this.setNumber(digest + 4, this.number32(digest + 4) + exports.digestB.value);
+    this.addDigest([exports.digestA.value, exports.digestB.value]);
   }
 
   /** Tests properties on the states of a shard from `first` on, whose masks are in the buffer. */

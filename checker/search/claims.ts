@@ -36,20 +36,17 @@ export interface Evidence {
   readonly binding: Readonly<Record<string, unknown>>;
 }
 
-/** What the search has counted. */
-export interface Counts {
-  readonly states: number;
-  readonly transitions: number;
-  readonly depth: number;
-  readonly seconds: number;
-  readonly digest: string;
-}
+/** What a result says of the whole search. */
+export type Exploration = Pick<
+  CheckResult,
+  'states' | 'transitions' | 'depth' | 'seconds' | 'digest' | 'engine' | 'workers' | 'checkpoint' | 'explanation'
+>;
 
 /** The result of a search that has ended, by itself or by a limit. */
 export function resultOf<At>(
   instance: Instance,
   claims: readonly Claim<At>[],
-  counts: Counts,
+  exploration: Exploration,
   limit: Limit | undefined,
   evidence: (claim: Claim<At>, at: At) => Evidence,
 ): CheckResult {
@@ -60,7 +57,7 @@ export function resultOf<At>(
     sizes: instance.sizes,
     ...(instance.variant === undefined ? {} : { variant: instance.variant }),
     verdict: worst(properties.map(({ verdict }) => verdict)),
-    ...counts,
+    ...exploration,
     ...(limit === undefined ? {} : { limit }),
     properties,
   };
@@ -81,7 +78,8 @@ function conclude<At>(
   return { ...about, verdict: good ? 'violated' : 'holds' };
 }
 
-function worst(verdicts: readonly Verdict[]): Verdict {
+/** The verdict on all together. */
+export function worst(verdicts: readonly Verdict[]): Verdict {
   if (verdicts.includes('violated')) return 'violated';
   return verdicts.includes('unknown') ? 'unknown' : 'holds';
 }

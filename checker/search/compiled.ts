@@ -4,22 +4,24 @@
  */
 import { freemem } from 'node:os';
 import {
-  initialStates,
   type Instance,
   ModelError,
-  propertiesOf,
   type PropertySet,
-  type State,
   withoutClockOrChance,
 } from '../../language/index.ts';
 import { Digest } from '../compile/hash.ts';
-import { generate, propertyBit } from '../compile/module.ts';
-import { Program } from '../compile/program.ts';
+import { generate, propertyBit, stridesOf } from '../compile/module.ts';
+import type { Program } from '../compile/program.ts';
+import { type CodeStatistics, explanationOf } from '../explanation.ts';
+import { Plan } from '../reduce/plan.ts';
+import type { Reduction } from '../reduce/reduction.ts';
 import type { CheckResult, Limit } from '../result.ts';
 import { maxPages } from './bank.ts';
+import { Checkpoints, readCheckpoint, type Standing } from './checkpoint.ts';
 import { type Claim, decidingAnswer, isEnough, resultOf } from './claims.ts';
 import { Crew } from './crew.ts';
 import { heapIsOver } from './heap.ts';
+import { type Identity, identityOf } from './identity.ts';
 import { ModelErrorAtState, type Progress, type SearchOptions } from './options.ts';
 import { Ways } from './ways.ts';
 import { keepLeast, type Report } from './phases.ts';
@@ -43,13 +45,24 @@ export function* compiledSearch(
   sets: readonly PropertySet[],
   options: SearchOptions,
 ): Generator<Progress, CheckResult> {
-  const exploration = new Exploration(instance, sets, options);
-  try {
-    yield* exploration.run();
-    return exploration.result();
-  } finally {
-    exploration.close();
+  const plan = new Plan(instance, sets, options);
+  for (const part of plan.parts()) {
+    for (let done = false; !done;) {
+      const { program, reduction } = plan.begin(part);
+      const exploration = new Exploration(program, reduction, sets, plan.optionsFor(part));
+      try {
+        yield* exploration.run();
+        yield exploration.tracing();
+        plan.end(part, exploration.result());
+        done = true;
+      } catch (error) {
+        plan.withdraw(error);
+      } finally {
+        exploration.close();
+      }
+    }
   }
+  return plan.result();
 }
 
 class Exploration {
@@ -58,34 +71,49 @@ class Exploration {
   private readonly program: Program;
   private readonly claims: readonly Claim<Decision>[];
   private readonly maxMemory: number;
+  private readonly reduction: Reduction;
   private readonly crew: Crew;
   private readonly ways: Ways;
+  private readonly identity: Identity;
+  private readonly checkpoints: Checkpoints | undefined;
   private readonly start = clock();
+  /** How long the searches took that this one goes on from. */
+  private secondsBefore = 0;
   private transitions = 0;
   private depth = 0;
   private level = 0;
   private limit: Limit | undefined;
   /** What the code in use was generated from, and how long that took and misses have taken since, in milliseconds. */
   private linked = { version: -1, footprint: -1, took: 0, missing: 0 };
+  /** All code that was generated. */
+  private code: CodeStatistics = { bytes: 0, generated: 0, milliseconds: 0, missMilliseconds: 0 };
+  /** How many states a thread explores in a round at most: fewer where rounds take long, so that it can be interrupted. */
+  private pace = mostAtOnce;
 
-  constructor(instance: Instance, sets: readonly PropertySet[], options: SearchOptions) {
-    this.instance = instance;
+  constructor(program: Program, reduction: Reduction, sets: readonly PropertySet[], options: SearchOptions) {
+    this.instance = program.instance;
     this.options = options;
-    const properties = propertiesOf(instance, sets, options.properties);
+    const { properties } = program;
     this.claims = properties.map((property) => ({ property }));
-    this.program = new Program(instance, properties);
+    this.program = program;
+    this.reduction = reduction;
     const { functions, rules, layout } = this.program;
     const shape = { words: layout.words, rules: rules.length, tests: functions.length - rules.length };
     const propertyOf = Int32Array.from(functions, ({ what }) =>
       what.kind === 'rule' ? -1 : properties.indexOf(what.property),
     );
-    this.maxMemory = options.maxMemory ?? freemem() * freeShare;
+    // What is free on the machine, and within the limit of a container.
+    this.maxMemory = options.maxMemory ?? Math.min(freemem(), process.availableMemory()) * freeShare;
     this.crew = new Crew(shape, propertyOf, options.workers ?? 1, this.maxMemory);
-    this.ways = new Ways(this.program, this.crew);
+    this.ways = new Ways(this.program, this.reduction, this.crew);
+    this.identity = identityOf(this.program, sets, options);
+    this.checkpoints =
+      options.checkpoint && new Checkpoints(options.checkpoint, this.identity, stridesOf(layout.words).state);
   }
 
+  /** Of this search and those that it goes on from. */
   private seconds(): number {
-    return (clock() - this.start) / 1000;
+    return this.secondsBefore + (clock() - this.start) / 1000;
   }
 
   private totals(): { readonly states: number; readonly waiting: number } {
@@ -111,21 +139,64 @@ class Exploration {
 
   *run(): Generator<Progress, void> {
     this.relink();
-    this.begin();
+    if (this.options.resume === undefined) this.begin();
+    else yield* this.resume(this.options.resume);
+    if (this.limit !== undefined) return;
     for (;;) {
       const { states, waiting } = this.totals();
-      if (waiting === 0 || this.limit !== undefined) break;
+      if (waiting === 0) return;
       this.depth = this.level;
-      if (isEnough(this.claims, this.options)) {
+      // A search that is resumed may stand in the middle of a level.
+      const isBegun = this.ways.levels.length > this.level;
+      if (!isBegun && isEnough(this.claims, this.options)) {
         this.limit = 'first violation';
         break;
       }
-      this.ways.levels.push(this.crew.banks.flatMap((bank) => bank.beginLevel()));
+      if (!isBegun) this.ways.levels.push(this.crew.banks.flatMap((bank) => bank.beginLevel()));
       yield this.progress(states, waiting);
       yield* this.exploreLevel();
+      if (this.limit !== undefined) {
+        if (this.totals().waiting > this.left()) this.depth = this.level + 1;
+        break;
+      }
       this.level++;
-      if (this.limit !== undefined && this.totals().waiting > this.left()) this.depth = this.level;
     }
+    yield* this.save();
+  }
+
+  /** Takes over what an earlier search has left. */
+  private *resume(file: string): Generator<Progress, void> {
+    const { words } = this.program.layout;
+    const reading = readCheckpoint(file, this.identity, stridesOf(words).state, this.crew);
+    let next = reading.next();
+    for (; next.done !== true; next = reading.next()) yield this.progress(this.totals().states, 0);
+    const { level, levels, transitions, seconds, decided } = next.value;
+    this.level = level;
+    this.transitions = transitions;
+    this.secondsBefore = seconds;
+    this.ways.levels.push(...levels);
+    for (const { property: name, state, level: on } of decided) {
+      const claim = this.claims.find(({ property }) => property.name === name);
+      if (claim !== undefined) claim.decided = { state: Int32Array.from(state), level: on };
+    }
+    this.checkpoints?.resumedFrom(file, this.totals().states, transitions);
+  }
+
+  /** Writes a checkpoint, if there are to be any. */
+  private *save(): Generator<Progress, void> {
+    if (this.checkpoints === undefined) return;
+    const { states, waiting } = this.totals();
+    for (const _ of this.checkpoints.write(this.standing(), this.crew)) yield this.progress(states, waiting);
+  }
+
+  private standing(): Standing {
+    const decided = this.claims.flatMap(({ property, decided: decision }) =>
+      decision === undefined
+        ? []
+        : [{ property: property.name, state: [...decision.state], level: decision.level }],
+    );
+    const { level, transitions } = this;
+    return { level, transitions, levels: this.ways.levels, seconds: this.seconds(), decided };
   }
 
   private *exploreLevel(): Generator<Progress, void> {
@@ -137,11 +208,18 @@ class Exploration {
         told = seconds;
         yield this.progress(states, waiting);
       }
+      if (this.checkpoints?.isDue() === true) yield* this.save();
       this.limit = this.reachedLimit(states);
       if (this.limit !== undefined) return;
       this.round(states);
       if (this.limit !== undefined) return;
     }
+  }
+
+  /** What it tells when all is explored. */
+  tracing(): Progress {
+    const { states, waiting } = this.totals();
+    return { ...this.progress(states, waiting), tracing: true };
   }
 
   private progress(states: number, frontier: number): Progress {
@@ -151,15 +229,15 @@ class Exploration {
   private reachedLimit(states: number): Limit | undefined {
     const { maxStates = Number.POSITIVE_INFINITY, maxSeconds = Number.POSITIVE_INFINITY } = this.options;
     if (states >= maxStates) return 'max-states';
-    if (this.seconds() >= maxSeconds) return 'max-seconds';
+    if (this.options.signal?.aborted === true) return 'interrupted';
+    if (this.seconds() - this.secondsBefore >= maxSeconds) return 'max-seconds';
     const bytes = this.crew.banks.reduce((sum, bank) => sum + bank.bytes, 0);
     return bytes > this.maxMemory || heapIsOver(undefined) ? 'max-memory' : undefined;
   }
 
   /** Takes in the initial states. */
   private begin(): void {
-    const initial = initialStates(this.instance) as readonly State[];
-    const packed = initial.map((state) => this.program.layout.pack(state));
+    const packed = this.reduction.initial.map((state) => this.reduction.reduced(state));
     for (let done = 0; done < packed.length; done += initialStatesPerRound) {
       for (const bank of this.crew.banks) bank.beginRound();
       const [first] = this.crew.banks;
@@ -170,26 +248,35 @@ class Exploration {
 
   /** Explores some states of the level. */
   private round(states: number): void {
+    const start = clock();
     const before = this.crew.banks.map((bank) => bank.progress());
+    const left = this.left();
     // Near the limit few states are explored at a time, so that it is exceeded by what one state leads to at most.
     const { maxStates = Number.POSITIVE_INFINITY } = this.options;
     const certain = Math.floor((maxStates - states) / Math.max(1, this.program.rules.length));
-    const most = Math.max(1, Math.min(2 ** 30, certain));
-    const report = this.crew.do({ do: 'expand', most }, Math.min(most, this.left()) >= muchToExpand);
+    const most = Math.max(1, Math.min(this.pace, certain));
+    const report = this.crew.do({ do: 'expand', most }, Math.min(most, left) >= muchToExpand);
     const missing = clock();
     withoutClockOrChance(() => {
       this.runMissed(report);
       this.judgeStuck(report.stuck);
     });
-    this.linked.missing += clock() - missing;
+    this.noteMissing(clock() - missing);
     this.relinkIfDue();
     const collected = this.collected();
     if (this.takeIn(this.level + 1)) {
       this.transitions += collected;
+      this.keepPace(left - this.left(), clock() - start);
       return;
     }
     for (const [i, bank] of this.crew.banks.entries()) bank.rewind(before[i] as Int32Array);
     this.limit = 'max-memory';
+  }
+
+  /** Explores fewer states in the next round if one of so many took long, in milliseconds. */
+  private keepPace(explored: number, took: number): void {
+    if (took > 2 * roundTime) this.pace = Math.ceil(Math.min(this.pace, explored / this.crew.banks.length) / 2);
+    else if (took < roundTime) this.pace = Math.min(mostAtOnce, 2 * this.pace);
   }
 
   /** Runs the rules that the generated code did not know. */
@@ -200,12 +287,10 @@ class Exploration {
       const state = bank.state(shard, id);
       let enabled = 0;
       for (; missed[i] === shard && missed[i + 1] === id; i += 3) {
-        const after = this.at(state, this.level, () =>
-          this.program.after(this.program.functions[missed[i + 2] as number] as never, state),
-        );
-        if (after === undefined) continue;
-        enabled++;
-        bank.addSuccessor(after);
+        for (const after of this.at(state, this.level, () => this.program.missing(missed[i + 2] as number, state))) {
+          enabled++;
+          bank.addSuccessor(after);
+        }
       }
       if (enabled === 0 && this.isStuck(state)) this.judge(state);
     }
@@ -253,7 +338,7 @@ class Exploration {
         if (answer === decidingAnswer(property)) keepLeast(decided, this.program.properties.indexOf(property), state);
       }
     });
-    this.linked.missing += clock() - missing;
+    this.noteMissing(clock() - missing);
     for (const [property, state] of decided) if (open[property] === true) this.decide(property, state, level);
     this.relinkIfDue();
     return true;
@@ -288,8 +373,23 @@ class Exploration {
   private relink(): void {
     const start = clock();
     const { version, footprintVersion: footprint } = this.program;
-    this.crew.link(new WebAssembly.Module(generate(this.program, maxPages)));
-    this.linked = { version, footprint, took: clock() - start, missing: 0 };
+    const bytes = generate(this.program, maxPages, this.reduction.canonical);
+    this.crew.link(new WebAssembly.Module(bytes));
+    const took = clock() - start;
+    this.linked = { version, footprint, took, missing: 0 };
+    const { generated, milliseconds, missMilliseconds } = this.code;
+    this.code = {
+      bytes: bytes.length,
+      generated: generated + 1,
+      milliseconds: milliseconds + took,
+      missMilliseconds,
+    };
+  }
+
+  /** Functions were run that generated code did not know, for so many milliseconds. */
+  private noteMissing(took: number): void {
+    this.linked.missing += took;
+    this.code = { ...this.code, missMilliseconds: this.code.missMilliseconds + took };
   }
 
   /** Ends what does not end by itself. */
@@ -304,18 +404,28 @@ class Exploration {
     const { states } = this.totals();
     const { transitions, depth } = this;
     const decided = this.claims.flatMap((claim) => claim.decided ?? []);
-    const paths = withoutClockOrChance(() => this.ways.pathsTo(decided));
-    const counts = { states, transitions, depth, seconds: this.seconds(), digest: digest.toString() };
-    return resultOf(this.instance, this.claims, counts, this.limit, ({ property }, decision) => {
-      const state = this.program.layout.unpack(decision.state);
+    const ways = withoutClockOrChance(() => this.ways.pathsTo(decided));
+    const run = {
+      states,
+      transitions,
+      depth,
+      seconds: this.seconds(),
+      digest: digest.toString(),
+      engine: 'compiled' as const,
+      workers: this.crew.workers,
+      ...(this.checkpoints === undefined ? {} : { checkpoint: this.checkpoints.saved() }),
+      ...(this.options.explain === true ? { explanation: explanationOf(this.program, this.code) } : {}),
+    };
+    return resultOf(this.instance, this.claims, run, this.limit, ({ property }, decision) => {
+      const way = ways[decided.indexOf(decision)];
+      if (way === undefined) throw new Error('a property was decided in a state without a path');
+      const state = this.program.layout.unpack(way.end);
       const deciding = decidingAnswer(property);
       const binding =
         property.kind === 'deadlock'
           ? {}
           : (property.bindings.find((candidate) => property.test(state, candidate) === deciding) ?? {});
-      const path = paths[decided.indexOf(decision)];
-      if (path === undefined) throw new Error('a property was decided in a state without a path');
-      return { path, binding };
+      return { path: way.path, binding };
     });
   }
 }
@@ -324,3 +434,6 @@ const initialStatesPerRound = 4096;
 /** From so many states, and so many successors, on it pays to share the work. */
 const muchToExpand = 1000;
 const muchToTakeIn = 10_000;
+/** How many states are explored in a round at most, and how many milliseconds it may take. */
+const mostAtOnce = 2 ** 30;
+const roundTime = 50;

@@ -15,19 +15,21 @@ export class Crew {
   readonly banks: readonly Bank[];
   private readonly shape: BankShape;
   private readonly propertyOf: Int32Array;
-  private readonly workers: number;
+  /** How many threads there are. */
+  readonly workers: number;
   private readonly limit: number;
   private readonly words = new Int32Array(new SharedArrayBuffer(4 * control.words));
   private readonly helpers: { readonly worker: Worker; readonly port: MessagePort; module: WebAssembly.Module | undefined }[] =
     [];
   private module: WebAssembly.Module | undefined;
 
-  constructor(shape: BankShape, propertyOf: Int32Array, workers: number, maxMemory: number) {
+  constructor(shapeOfOne: Omit<BankShape, 'banks'>, propertyOf: Int32Array, workers: number, maxMemory: number) {
     const bankLimit = maxPages * 65536;
     const count = Math.min(shards, workers * Math.ceil(maxMemory / workers / bankLimit));
     this.limit = maxMemory / count;
+    const shape = { ...shapeOfOne, banks: count };
     const memories = Array.from({ length: count }, () => newMemory(shape));
-    this.banks = memories.map((memory, i) => new Bank(i, count, memory, shape, this.limit));
+    this.banks = memories.map((memory, i) => new Bank(i, memory, shape, this.limit));
     this.shape = shape;
     this.propertyOf = propertyOf;
     this.workers = Math.min(workers, count);

@@ -39,7 +39,7 @@ function isHelperData(data: unknown): data is HelperData {
 
 function help({ control: shared, port, own, memories, shape, propertyOf, limit }: HelperData): void {
   const words = new Int32Array(shared);
-  const banks = memories.map((memory, i) => new Bank(i, memories.length, memory, shape, limit));
+  const banks = memories.map((memory, i) => new Bank(i, memory, shape, limit));
   const mine = banks.filter(({ number }) => own.includes(number));
   Atomics.add(words, control.ready, 1);
   for (let turn = 0; ; ) {

@@ -19,7 +19,7 @@ import { layoutOf } from '../compile/layout.ts';
 import type { CheckResult, Limit, Path } from '../result.ts';
 import { type Claim, decidingAnswer, isEnough, resultOf } from './claims.ts';
 import { heapIsOver } from './heap.ts';
-import { ModelErrorAtState, type SearchOptions } from './options.ts';
+import { ModelErrorAtState, type Progress, type SearchOptions } from './options.ts';
 
 /** How a state was first reached: from which state and by which action, or as which initial state. */
 interface Visit {
@@ -44,9 +44,13 @@ const mapCapacity = 2 ** 24 - 2 ** 16;
 /**
  * Explores all reachable states of an instance and decides the properties. Throws `ModelError` where the model itself is
  * broken. Without `keepGoing` the search stops at the end of the level on which the first violation was found, so that
- * counts do not depend on the order of states within a level.
+ * counts do not depend on the order of states within a level. Yields its progress now and then.
  */
-export function plainSearch(instance: Instance, sets: readonly PropertySet[], options: SearchOptions = {}): CheckResult {
+export function* plainSearch(
+  instance: Instance,
+  sets: readonly PropertySet[],
+  options: SearchOptions = {},
+): Generator<Progress, CheckResult> {
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
   const claims = propertiesOf(instance, sets, options.properties).map((property): Claim<Decision> => ({ property }));
@@ -93,6 +97,7 @@ export function plainSearch(instance: Instance, sets: readonly PropertySet[], op
   let explored = 0;
   let limit: Limit | undefined;
   const reached = (): Limit | undefined => {
+    if (options.signal?.aborted === true) return 'interrupted';
     if (seconds() >= (options.maxSeconds ?? Number.POSITIVE_INFINITY)) return 'max-seconds';
     if (visited.size >= mapCapacity || heapIsOver(options.maxMemory)) return 'max-memory';
     return undefined;
@@ -128,15 +133,25 @@ export function plainSearch(instance: Instance, sets: readonly PropertySet[], op
     next = [];
     for (let done = 0; done < states.length && limit === undefined; done += statesPerLook) {
       const frontier = states.length - done + next.length;
-      options.onProgress?.({ states: visited.size, transitions, depth, frontier, seconds: seconds() });
+      yield { states: visited.size, transitions, depth, frontier, seconds: seconds() };
       limit = reached();
       if (limit === undefined) limit = explore(states.slice(done, done + statesPerLook));
     }
     if (limit !== undefined && next.length > 0) depth = level + 1;
   }
 
-  const counts = { states: visited.size, transitions, depth, seconds: seconds(), digest: digest.toString() };
-  return resultOf(instance, claims, counts, limit, (_claim, { state, binding }) => ({ path: pathTo(state), binding }));
+  const exploration = {
+    states: visited.size,
+    transitions,
+    depth,
+    seconds: seconds(),
+    digest: digest.toString(),
+    engine: 'plain' as const,
+  };
+  return resultOf(instance, claims, exploration, limit, (_claim, { state, binding }) => ({
+    path: pathTo(state),
+    binding,
+  }));
 }
 
 /** Tests the undecided properties on a state that is met for the first time. */

@@ -2,9 +2,10 @@
  * Shortest paths without stored edges: from a state back, level by level, by exploring each earlier level once more and
  * looking for the states that lead there. Of several the least is taken, so that paths do not depend on the order of search.
  */
-import { ModelError, type State } from '../../language/index.ts';
+import { ModelError } from '../../language/index.ts';
 import { shards } from '../compile/module.ts';
 import type { Program } from '../compile/program.ts';
+import type { Reduction } from '../reduce/reduction.ts';
 import type { Path } from '../result.ts';
 import type { Bank } from './bank.ts';
 import type { Crew } from './crew.ts';
@@ -15,24 +16,32 @@ interface Target {
   readonly level: number;
 }
 
+/** A path of the whole model, and the state to which it leads. */
+interface Way {
+  readonly path: Path;
+  readonly end: Int32Array;
+}
+
 /** The levels of a search, and paths through them. */
 export class Ways {
   /** The end of each shard's part of each level. */
   readonly levels: (readonly number[])[] = [];
   private readonly program: Program;
+  private readonly reduction: Reduction;
   private readonly crew: Crew;
 
-  constructor(program: Program, crew: Crew) {
+  constructor(program: Program, reduction: Reduction, crew: Crew) {
     this.program = program;
+    this.reduction = reduction;
     this.crew = crew;
   }
 
   pathTo(state: Int32Array, level: number): Path {
-    return this.pathsTo([{ state, level }])[0] as Path;
+    return (this.pathsTo([{ state, level }])[0] as Way).path;
   }
 
   /** A shortest path to each of the states. The code in use must know all that the program knows. */
-  pathsTo(targets: readonly Target[]): readonly Path[] {
+  pathsTo(targets: readonly Target[]): readonly Way[] {
     const chains = targets.map(({ state }) => [state]);
     const deepest = targets.reduce((most, { level }) => Math.max(most, level), 0);
     for (let level = deepest; level > 0; level--) {
@@ -50,7 +59,7 @@ export class Ways {
         chain.unshift(first);
       }
     }
-    return chains.map((chain) => this.pathThrough(chain));
+    return chains.map((chain) => this.reduction.concrete(chain));
   }
 
   /** The least state of a level that leads to each of the states. */
@@ -64,9 +73,8 @@ export class Ways {
       const missed: number[] = [];
       const done = bank.expandRun(shard, id, n, missed, []);
       for (let i = 0; i < missed.length; i += 3) {
-        const rule = this.program.functions[missed[i + 2] as number];
-        const after = this.program.after(rule as never, bank.state(missed[i] as number, missed[i + 1] as number));
-        if (after !== undefined) bank.addSuccessor(after);
+        const state = bank.state(missed[i] as number, missed[i + 1] as number);
+        for (const after of this.program.missing(missed[i + 2] as number, state)) bank.addSuccessor(after);
       }
       const { words, stride, count } = bank.successorsFrom(0);
       const hits: string[] = [];
@@ -96,17 +104,5 @@ export class Ways {
       }
     }
     return found;
-  }
-
-  /** The actions that lead from each state of a chain to the next. */
-  private pathThrough(chain: readonly Int32Array[]): Path {
-    const { layout, rules } = this.program;
-    const actions = chain.slice(1).map((next, i) => {
-      const before = chain[i] as Int32Array;
-      const rule = rules.find((candidate) => String(this.program.after(candidate, before)) === String(next));
-      if (rule?.what.kind !== 'rule') throw new Error('no action leads to the next state of a path');
-      return rule.what.bound.action;
-    });
-    return { initial: layout.unpack(chain[0] as Int32Array) as State, actions };
   }
 }

@@ -1,0 +1,106 @@
+/**
+ * The reductions of one search together: what it leaves out of the model, in which form it keeps states, and how its paths
+ * become paths of the whole model again.
+ */
+import { initialStates, type State } from '../../language/index.ts';
+import { maskOf } from '../compile/layout.ts';
+import { written } from '../compile/machine.ts';
+import type { ModuleBuilder } from '../compile/wasm.ts';
+import type { Program } from '../compile/program.ts';
+import type { Path } from '../result.ts';
+import { canonicalForm, emitCanonical } from './canonical.ts';
+import { type Footprint, footprintOf } from './footprint.ts';
+import { amplesOf } from './partial-order.ts';
+import type { Slice } from './slice.ts';
+import { Symmetry } from './symmetry.ts';
+
+/** What a search is to leave out. */
+export interface Wishes {
+  /** The sizes of the sorts whose members are interchangeable, by name. */
+  readonly sorts: ReadonlyMap<string, number>;
+  /** Only this part of the model. */
+  readonly slice: Slice | undefined;
+  readonly partialOrder: boolean;
+}
+
+/** The reductions of a search. */
+export class Reduction {
+  /** The initial states of the whole model, packed. */
+  readonly initial: readonly Int32Array[];
+  private readonly program: Program;
+  private readonly symmetry: Symmetry | undefined;
+  /** The bits of the leaves that are kept. */
+  private readonly kept: Int32Array | undefined;
+
+  /** Narrows the program. Throws `Asymmetry` where the initial states treat members of the sorts differently. */
+  constructor(program: Program, { sorts, slice, partialOrder }: Wishes) {
+    this.program = program;
+    this.initial = (initialStates(program.instance) as readonly State[]).map((state) => program.layout.pack(state));
+    if (sorts.size > 0) {
+      this.symmetry = new Symmetry(program, sorts);
+      this.symmetry.checkInitial(this.initial);
+    }
+    if (slice !== undefined) {
+      this.kept = new Int32Array(program.layout.words);
+      for (const { word, shift, bits } of slice.leaves) this.kept[word] = (this.kept[word] as number) | mask(bits, shift);
+    }
+    const rules = slice?.rules ?? new Set(program.rules);
+    program.narrowing = {
+      ...(slice === undefined ? {} : { rules: slice.rules, leaves: slice.leaves }),
+      ...(partialOrder ? { amples: amplesOf(program, rules, rememberedFootprints(program)) } : {}),
+      ...(this.symmetry === undefined ? {} : { witness: this.symmetry }),
+    };
+  }
+
+  /** Adds the function that brings states into canonical form, where there is one. */
+  get canonical(): ((module: ModuleBuilder) => number) | undefined {
+    const { symmetry, program } = this;
+    return symmetry && ((module) => emitCanonical(module, program.layout, symmetry.permutations));
+  }
+
+  /** The state that stands for a state of the whole model. */
+  reduced(words: Int32Array): Int32Array {
+    const { kept, symmetry } = this;
+    const part = kept === undefined ? words : words.map((word, i) => word & (kept[i] as number));
+    return symmetry === undefined ? part : canonicalForm(symmetry.permutations, part);
+  }
+
+  /** A path of the whole model whose states are stood for by those of a chain, and the state to which it leads. */
+  concrete(chain: readonly Int32Array[]): { readonly path: Path; readonly end: Int32Array } {
+    const { layout, rules } = this.program;
+    const keys = chain.map(String);
+    const start = this.initial.find((state) => String(this.reduced(state)) === keys[0]);
+    if (start === undefined) throw new Error('a path does not start in an initial state');
+    let state = start;
+    const actions = keys.slice(1).map((key) => {
+      for (const rule of rules) {
+        const { outcome } = this.program.trial(rule, state);
+        if (typeof outcome !== 'object' || rule.what.kind !== 'rule') continue;
+        const after = written(state, outcome.writes);
+        if (String(this.reduced(after)) !== key) continue;
+        state = after;
+        return rule.what.bound.action;
+      }
+      throw new Error('no action leads to the next state of a path');
+    });
+    return { path: { initial: layout.unpack(start), actions }, end: state };
+  }
+}
+
+function mask(bits: number, shift: number): number {
+  return bits === 0 ? 0 : maskOf(bits) << shift;
+}
+
+/** Footprints, each computed once. */
+export function rememberedFootprints(program: Program): (compiled: Program['functions'][number]) => Footprint | undefined {
+  const known = new Map<Program['functions'][number], Footprint | undefined>();
+  return (compiled) => {
+    if (!known.has(compiled)) known.set(compiled, footprintOf(program, compiled));
+    return known.get(compiled);
+  };
+}
+
+/** Sets of rules that are explored alone, as text: `changeMapping[page0].at = 'wait for TLBI'`. */
+export function ampleNames(program: Program): readonly string[] {
+  return (program.narrowing.amples ?? []).map(({ place, at }) => `${place.path} = ${String(place.value(at))}`);
+}

@@ -102,7 +102,7 @@ function fallbacksOf(functions: readonly Compiled[]): readonly Fallback[] {
   for (const { form, reason = 'it has no tree', what } of functions) {
     if (form === 'tree') continue;
     // The same reason may name a leaf of each member.
-    const general = withoutMembers(reason);
+    const general = withoutMembers(withoutModel(reason));
     const key = `${form} ${general}`;
     const count = (found.get(key)?.functions ?? 0) + 1;
     found.set(key, { form, functions: count, reason: general, advice: adviceFor(form, reason, what.kind === 'rule') });
@@ -110,16 +110,20 @@ function fallbacksOf(functions: readonly Compiled[]): readonly Fallback[] {
   return [...found.values()].toSorted((a, b) => b.functions - a.functions);
 }
 
-const assigning =
-  'do not go on using a record or collection after it was assigned elsewhere, or another was assigned in its place: ' +
-  'assign its fields one by one, or read it from the state again';
+/** A reason that was thrown through a function of the model names the model too, which is known, and that it threw. */
+function withoutModel(reason: string): string {
+  return reason.replace(/^model '.*?', (?:variant '.*?', )?/, '').replace(': threw: ', ': ');
+}
+
 const advices: readonly (readonly [reason: RegExp, advice: string])[] = [
-  [/is shared by two parts|used after another was put there|is assigned|of another shape|other fields/, assigning],
-  [/a guard or property writes/, 'do not change the state, nor a copy of a part of it, in a guard or property'],
-  [/leaves its domain|outside its domain/, 'do not let a field have a value outside its domain, not even for a moment'],
+  [/a guard or property writes/, 'do not change the state, nor a part of it, in a guard or property'],
+  [/field is (added|deleted)|is frozen|prototype/, 'do nothing with the state but read and write its declared fields'],
+  [/inside of a collection/, 'change a set, queue or bag by its own methods'],
+  [/is assigned/, 'assign a value of the domain: all fields of a record, or a part of the state with the same domain'],
+  [/domain/, 'do not let a field or item have a value outside its domain, not even for a moment'],
   [
     /different questions|something else/,
-    'read the state only through the first parameter, in an order that depends on nothing else',
+    'read the state through what the function is given alone, in an order that depends on nothing else',
   ],
 ];
 

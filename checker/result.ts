@@ -11,10 +11,37 @@ import type { Explanation } from './explanation.ts';
 export type Verdict = 'holds' | 'violated' | 'unknown';
 
 /** What stopped a search before all reachable states were explored. */
-export type Limit = 'max-states' | 'max-seconds' | 'max-memory' | 'first violation' | 'interrupted';
+export type Limit =
+  | 'max-states'
+  | 'max-seconds'
+  | 'max-memory'
+  | 'first violation'
+  | 'interrupted'
+  /** Explored states were to be written to a temporary file, and could not be. */
+  | 'temporary file'
+  /** All states that were found are explored, but some may have been omitted: see `Omission`. */
+  | StoreLimit;
+
+/** The limits that a store sets which is not exact. */
+export type StoreLimit = 'hash compaction' | 'bitstate';
 
 /** How states are explored. */
 export type Engine = 'compiled' | 'plain';
+
+/**
+ * What is kept of states so that they are known when they are met again: `exact`, the states themselves; `compact`, a
+ * fingerprint of 64 bits; `bitstate`, three bits in an array. With the latter two a search may omit states: it never says that
+ * something holds in all of them, while what it finds is certain.
+ */
+export type Store = 'exact' | 'compact' | 'bitstate';
+
+/** What a search may have omitted since it took new states for known ones; where those alone lead to is not counted. */
+export interface Omission {
+  /** How many states that was, as an expectation. */
+  readonly expected: number;
+  /** An upper bound on the probability that it was any. Both take hashes for random, and are rounded up. */
+  readonly probability: number;
+}
 
 /** The checkpoint that a search has left. */
 export interface Saved {
@@ -86,6 +113,11 @@ export interface CheckResult {
   readonly engine: Engine;
   /** How many threads explored, with the compiled engine. */
   readonly workers?: number;
+  /** With the compiled engine: what was kept of states, and how many bytes it had at most for that. */
+  readonly store?: Store;
+  readonly storedBytes?: number;
+  /** Where the store is not exact. */
+  readonly omission?: Omission;
   readonly limit?: Limit;
   readonly properties: readonly PropertyResult[];
   readonly reductions?: Reductions;

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Instance, PropertySet } from '../language/index.ts';
 import type { CheckResult } from './result.ts';
 import { compiledSearch } from './search/compiled.ts';
+import { CheckpointError } from './search/checkpoint-file.ts';
 import type { Progress, SearchOptions } from './search/options.ts';
 import { plainSearch } from './search/plain.ts';
 
@@ -54,11 +55,16 @@ function explore(
   sets: readonly PropertySet[],
   options: SearchOptions,
 ): Generator<Progress, CheckResult> {
-  if (options.engine !== 'plain') return compiledSearch(instance, sets, options);
-  if (options.checkpoint !== undefined || options.resume !== undefined) {
-    throw new TypeError("the engine 'plain' neither writes nor reads checkpoints");
+  const { engine = 'compiled', checkpoint, resume, slice = false, store = 'exact' } = options;
+  if ((checkpoint !== undefined || resume !== undefined) && (engine === 'plain' || slice)) {
+    const why = slice ? 'a search in slices is several' : "the engine 'plain' has none";
+    throw new CheckpointError(`a checkpoint is of one search of the compiled engine, and ${why}`);
   }
-  return plainSearch(instance, sets, options);
+  if ((checkpoint !== undefined || resume !== undefined) && store !== 'exact') {
+    throw new CheckpointError(`a checkpoint has all states, which the store '${store}' does not keep`);
+  }
+  if (engine === 'plain' && store !== 'exact') throw new TypeError("the engine 'plain' has the store 'exact' alone");
+  return engine === 'plain' ? plainSearch(instance, sets, options) : compiledSearch(instance, sets, options);
 }
 
 /** Lets a search clean up that has not ended. */

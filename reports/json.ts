@@ -1,16 +1,28 @@
 /**
  * Runs as the JSON that `--json` writes.
  */
+import type { Explanation } from '../checker/index.ts';
+import type { Instance } from '../language/index.ts';
 import type { Results, RunResult } from '../traces/result.ts';
 import type { Trace } from '../traces/trace.ts';
 import type { Run } from './run.ts';
 
-/** The JSON text for the runs that were finished, and why there are not more of them. */
-export async function jsonOf(runs: readonly Run[], error?: string): Promise<string> {
+/**
+ * The JSON text for the runs that were finished, and why there are not more of them: an error, or an interruption after which
+ * some were not started.
+ */
+export async function jsonOf(
+  runs: readonly Run[],
+  error: string | undefined,
+  notStarted: readonly Instance[],
+): Promise<string> {
   const results: Results = {
     version: 1,
     runs: runs.map(runResult),
     ...(error === undefined ? {} : { error }),
+    ...(notStarted.length === 0
+      ? {}
+      : { notStarted: notStarted.map(({ model, size, variant = null }) => ({ model: model.name, size, variant })) }),
   };
   // The schema's library takes longer to load than a small model takes to check: only who wants JSON waits for it.
   const { parseResults } = await import('../traces/result.ts');
@@ -19,6 +31,7 @@ export async function jsonOf(runs: readonly Run[], error?: string): Promise<stri
 
 function runResult({ result, traces, members, recorded }: Run): RunResult {
   const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit } = result;
+  const { digest, engine, workers, store, storedBytes, omission, reductions, checkpoint, explanation } = result;
   return {
     model,
     size,
@@ -28,8 +41,17 @@ function runResult({ result, traces, members, recorded }: Run): RunResult {
     states,
     transitions,
     depth,
-    seconds: Math.round(seconds * 1000) / 1000,
+    seconds: rounded(seconds),
+    digest,
+    engine,
+    ...(workers === undefined ? {} : { workers }),
+    ...(store === undefined ? {} : { store }),
+    ...(storedBytes === undefined ? {} : { storedBytes }),
+    ...(omission === undefined ? {} : { omission }),
     ...(limit === undefined ? {} : { limit }),
+    ...(reductions === undefined ? {} : { reductions: structuredClone(reductions) as RunResult['reductions'] }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(explanation === undefined ? {} : { explanation: explanationResult(explanation) }),
     ...(recorded === undefined ? {} : { recorded: { ...recorded } }),
     properties: result.properties.map((property) => {
       const { name, kind, doc, requirements } = property;
@@ -45,6 +67,27 @@ function runResult({ result, traces, members, recorded }: Run): RunResult {
         ...(trace === undefined ? {} : { trace: traceResult(trace) }),
       };
     }),
+  };
+}
+
+/** To three decimals. */
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
+
+function explanationResult({ words, bits, leaves, code, parts }: Explanation): NonNullable<RunResult['explanation']> {
+  const { bytes, generated, milliseconds, missMilliseconds } = code;
+  return {
+    words,
+    bits,
+    leaves,
+    code: { bytes, generated, milliseconds: rounded(milliseconds), missMilliseconds: rounded(missMilliseconds) },
+    parts: parts.map(({ reads, writes, fallbacks, ...part }) => ({
+      ...part,
+      reads: [...reads],
+      writes: [...writes],
+      fallbacks: fallbacks.map((fallback) => ({ ...fallback })),
+    })),
   };
 }
 

@@ -30,8 +30,8 @@ export function progressLine(stream: Terminal): ProgressLine {
   let since = { states: 0, seconds: 0 };
   let rate: number | undefined;
   return {
-    show: (label, { states, depth, frontier, seconds }) => {
-      if (seconds - shownAt < secondsBetween) return;
+    show: (label, { states, depth, frontier, seconds, tracing = false }) => {
+      if (seconds - shownAt < secondsBetween && !tracing) return;
       shownAt = seconds;
       isShown = true;
       const elapsed = seconds - since.seconds;
@@ -42,7 +42,7 @@ export function progressLine(stream: Terminal): ProgressLine {
       }
       const text =
         `${label}: ${number(states)} states, ${number(Math.round(rate ?? current))}/s, ` +
-        `depth ${depth}, frontier ${number(frontier)}, ${seconds.toFixed(0)} s`;
+        (tracing ? 'finding the traces' : `depth ${depth}, frontier ${number(frontier)}, ${seconds.toFixed(0)} s`);
       // A terminal that does not know its width says 0.
       const { columns = 0 } = stream;
       stream.write(eraseLine + text.slice(0, (columns > 0 ? columns : 80) - 1));

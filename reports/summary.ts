@@ -1,6 +1,7 @@
 /**
  * The summary of a check: a table with one row for each run, which is written as soon as the run is finished.
  */
+import type { CheckResult, Limit, StoreLimit } from '../checker/index.ts';
 import type { Instance } from '../language/index.ts';
 import type { Colours } from './colours.ts';
 import { type Cell, type Column, fit, head, pageWidth, row, wrap } from './table.ts';
@@ -40,9 +41,16 @@ export function summaryOfVerdicts(instances: readonly Instance[], colours: Colou
         { text: result.verdict, paint: paintVerdict(result.verdict, colours) },
         `${holding}/${result.properties.length}`,
       ]);
-      return instance.variant === undefined ? cells : [...cells, `  ${instance.variant}`];
+      const below = [...(instance.variant === undefined ? [] : [instance.variant]), ...digestOf(result, colours)];
+      return below.length === 0 ? cells : [...cells, ...wrap(`  ${below.join('  ')}`, pageWidth, 2)];
     },
   };
+}
+
+/** The digest of the states, where it says something: a limit may leave other states unexplored the next time. */
+function digestOf({ digest, limit }: CheckResult, { dim }: Colours): readonly string[] {
+  const isRepeatable = limit === undefined || limit === 'first violation' || isOfStore(limit);
+  return isRepeatable ? [dim(`digest ${digest}`)] : [];
 }
 
 /** The summary of a check of all variants: whether each was found as recorded. */
@@ -117,9 +125,24 @@ export function remarks({ result }: Run): readonly string[] {
   if (open === 0) return [];
   const name = result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
   const undecided = `${name}: ${open} of ${result.properties.length} properties undecided`;
-  const why =
-    result.limit === 'first violation'
-      ? 'the search ended when a violation was found (--keep-going explores on)'
-      : `the search stopped at the limit ${result.limit}, at depth ${result.depth}`;
-  return wrap(`${undecided}: ${why}`, pageWidth, 2);
+  return wrap(`${undecided}: ${whyUndecided(result)}`, pageWidth, 2);
+}
+
+function isOfStore(limit: Limit): limit is StoreLimit {
+  return limit === 'hash compaction' || limit === 'bitstate';
+}
+
+function whyUndecided({ limit, omission, depth: reached }: CheckResult): string {
+  if (limit === 'first violation') return 'the search ended when a violation was found (--keep-going explores on)';
+  if (limit !== undefined && isOfStore(limit)) {
+    const { expected, probability } = omission ?? { expected: 0, probability: 1 };
+    const omitted = `a state was omitted with a probability of at most ${probability}`;
+    const about = probability < 1 ? omitted : `about ${number(Math.ceil(expected))} states or more were omitted`;
+    return `no violation found, but with ${limit === 'bitstate' ? 'bitstate hashing' : limit} ${about}`;
+  }
+  if (limit === 'temporary file') {
+    return `the search stopped since a temporary file could not be written (TMPDIR names a folder for it), at depth ${reached}`;
+  }
+  const how = limit === 'interrupted' ? 'was interrupted' : `stopped at the limit ${limit}`;
+  return `the search ${how}, at depth ${reached}`;
 }

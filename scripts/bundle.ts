@@ -2,7 +2,8 @@
  * A user's TypeScript file as a module that Node can import, wherever the file lives: bundled with its relative imports, with
  * `svacheck` meaning this very package, and every other package as the file itself would find it.
  */
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -10,8 +11,14 @@ import type { BuildFailure, Message, OnResolveArgs, Plugin } from 'esbuild';
 import { shownPath } from './shown-path.ts';
 import { UsageError } from './usage-error.ts';
 
+/** What a file exports, and a hash of all files that it is made of, packages aside. */
+export interface Imported {
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly source: string;
+}
+
 /** Imports a file; what it throws, or what keeps it from loading, is a `UsageError` with file, line and column. */
-export async function importFile(file: string): Promise<Readonly<Record<string, unknown>>> {
+export async function importFile(file: string): Promise<Imported> {
   // A source map names its sources relative to the bundle: on a temporary folder's real path they lead back to the file.
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'svacheck-')));
   try {
@@ -19,7 +26,8 @@ export async function importFile(file: string): Promise<Readonly<Record<string, 
     const sources = await bundleTo(bundle, file);
     process.setSourceMapsEnabled(true);
     try {
-      return (await import(pathToFileURL(bundle).href)) as Readonly<Record<string, unknown>>;
+      const exports = (await import(pathToFileURL(bundle).href)) as Imported['exports'];
+      return { exports, source: hashOf(sources) };
     } catch (error) {
       throw new UsageError(`${placeOf(error, sources) ?? shownPath(file)} - ${messageOf(error)}`, {
         cause: error,
@@ -28,6 +36,12 @@ export async function importFile(file: string): Promise<Readonly<Record<string, 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A hash of what is in some files, wherever they lie. */
+function hashOf(files: readonly string[]): string {
+  const one = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+  return createHash('sha256').update(files.map(one).toSorted().join()).digest('hex');
 }
 
 /** Writes the bundle; returns the files that it was made of. */

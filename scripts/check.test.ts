@@ -65,13 +65,13 @@ mutual exclusion
   process
     1  run(process0): raise flag
          flag[process0].up: false -> true
-    2  run(process1): raise flag
-         flag[process1].up: false -> true
-    3  run(process0): give turn
+    2  run(process0): give turn
          turn: process0 -> process1
-    4  run(process1): give turn
+    3  run(process0): enter
+    4  run(process1): raise flag
+         flag[process1].up: false -> true
+    5  run(process1): give turn
          turn: process1 -> process0
-    5  run(process0): enter
     6  run(process1): enter
 
   state at the end
@@ -100,6 +100,21 @@ mutual exclusion
     const { code, out } = await svacheck('check', 'broken.ts', '--property', 'no deadlock');
     expect(code).toBe(0);
     expect(out).toContain('1/1');
+  });
+});
+
+describe('--explain', () => {
+  it('tells for each model, below the table, what became of its parts', async () => {
+    const { code, out } = await svacheck('check', 'broken.ts', 'ring.ts', '--explain');
+    expect(code).toBe(1);
+    expect(out).toMatch(/^peterson, ci: how it was explored$/m);
+    expect(out).toMatch(/^ring, ci: how it was explored$/m);
+    expect(out).toContain('Every function runs as code that is generated from its tree.');
+    expect(out).toMatch(
+      /^ {2}run: give turn +2 +\d+ +\d+ +\d+ +tree\n {6}reads run\[process\]\.at\n {6}writes turn, run/m,
+    );
+    expect(out.indexOf('how it was explored')).toBeLessThan(out.indexOf('violated after 6 steps'));
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
   });
 });
 
@@ -159,6 +174,30 @@ describe('--json', () => {
       actor: 'process',
       changes: [{ field: 'run[process1].at', before: "'enter'", after: "'leave'" }],
     });
+  });
+
+  it('tells how each search was done, and explains it where that is asked for', async () => {
+    const of = async (...args: readonly string[]): Promise<Results['runs'][number] | undefined> => {
+      const { out } = await svacheck('check', 'ring.ts', '--json', '-', ...args);
+      return parse(out).runs[0];
+    };
+    const [compiled, plain, explained] = await Promise.all([
+      of('--workers', '1'),
+      of('--engine', 'plain'),
+      of('--explain'),
+    ]);
+    expect(compiled).toMatchObject({ engine: 'compiled', workers: 1 });
+    expect(compiled?.digest).toMatch(/^[\da-f]{16}$/);
+    expect(plain).toMatchObject({ engine: 'plain', states: 6, digest: compiled?.digest });
+    expect(plain).not.toHaveProperty('workers');
+    expect(compiled).not.toHaveProperty('explanation');
+    expect(explained?.explanation).toMatchObject({ words: 1, leaves: 6, parts: { length: 4 } });
+    expect(explained?.explanation?.parts.map(({ name, functions }) => [name, functions])).toEqual([
+      ['send', 3],
+      ['receive', 3],
+      ['there is one token', 1],
+      ['no deadlock', 1],
+    ]);
   });
 
   it('- has standard output for itself', async () => {

@@ -24,6 +24,11 @@ interface LoadOptions {
   readonly typecheck: boolean;
 }
 
+/** A protocol, and for one from a file a hash of its source. */
+export interface Loaded extends Protocol {
+  readonly source?: string;
+}
+
 /**
  * The protocols that names and files stand for; all shipped ones for none. A name also stands for the models below it:
  * `atc-invalidation` for `atc-invalidation/attach`.
@@ -31,8 +36,8 @@ interface LoadOptions {
 export async function loadProtocols(
   namesAndFiles: readonly string[],
   options: LoadOptions,
-): Promise<readonly Protocol[]> {
-  const found = new Set<Protocol>();
+): Promise<readonly Loaded[]> {
+  const found = new Set<Loaded>();
   const names = namesAndFiles.filter((name) => !isFile(name));
   if (namesAndFiles.length === 0 || names.length > 0) {
     for (const protocol of await shippedProtocols(names)) found.add(protocol);
@@ -67,18 +72,19 @@ function isAtOrBelow(model: string, name: string): boolean {
   return model === name || model.startsWith(`${name}/`);
 }
 
-async function protocolsOf(file: string, { typecheck }: LoadOptions): Promise<readonly Protocol[]> {
+async function protocolsOf(file: string, { typecheck }: LoadOptions): Promise<readonly Loaded[]> {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) throw new UsageError(`there is no file ${shownPath(file)}`);
   if (!stat.isFile()) throw new UsageError(`${shownPath(file)} is not a file`);
   if (typecheck) await typeCheck(file);
-  const protocols = collect(await importFile(file));
+  const { exports, source } = await importFile(file);
+  const protocols = collect(exports);
   if (protocols.length === 0) {
     throw new UsageError(
       `${shownPath(file)} exports no model and no properties: export what 'model' or 'properties' returns`,
     );
   }
-  return protocols;
+  return protocols.map((protocol) => ({ ...protocol, source }));
 }
 
 /** The protocols among the exports of a module. Properties and variants bring along the model that they are about. */

@@ -13,6 +13,7 @@ import {
   type Variant,
 } from '../language/index.ts';
 import type { Protocol } from '../properties/protocol.ts';
+import type { Loaded } from './load.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What the command line asks for. */
@@ -31,13 +32,15 @@ export interface Planned {
   /** The names of the properties to decide; all for `undefined`. */
   readonly only: readonly string[] | undefined;
   readonly variant: Variant | undefined;
+  /** A hash of the file that it comes from. */
+  readonly source: string | undefined;
 }
 
 /** The searches that the wishes come to, in the order of the protocols. Throws where a name is unknown to all of them. */
-export function plan(protocols: readonly Protocol[], wishes: Wishes): readonly Planned[] {
+export function plan(protocols: readonly Loaded[], wishes: Wishes): readonly Planned[] {
   const { size, set = {}, variant, property } = wishes;
   const chosen = protocols.flatMap((protocol) =>
-    variantsOf(protocol, variant).map((of): { protocol: Protocol; of: Variant | undefined } => ({
+    variantsOf(protocol, variant).map((of): { protocol: Loaded; of: Variant | undefined } => ({
       protocol,
       of,
     })),
@@ -46,14 +49,14 @@ export function plan(protocols: readonly Protocol[], wishes: Wishes): readonly P
   const sized = chosen.filter(({ protocol }) => size === undefined || Object.hasOwn(protocol.model.sizes, size));
 
   // With several models, each wish is for those that can fulfil it; one that none can is an error.
-  const all = (sized.length === 0 ? chosen : sized).map(({ protocol: { model, properties }, of }): Planned => {
+  const all = (sized.length === 0 ? chosen : sized).map(({ protocol: { model, properties, source }, of }): Planned => {
     const base = size ?? of?.size ?? 'ci';
     const sizes = { ...of?.set, ...ownSizes(model, set) };
     const instance = instantiate(model, base, {
       set: sizes,
       ...(of === undefined ? {} : { variant: of.edit }),
     });
-    return { instance, sets: properties, only: undefined, variant: of };
+    return { instance, sets: properties, only: undefined, variant: of, source };
   });
   const models = chosen.map(({ protocol }) => protocol.model);
   for (const name of Object.keys(set)) {

@@ -26,6 +26,51 @@ const property = z.object({
   trace: z.object({ length: count, steps: z.array(step) }).optional(),
 });
 
+const explanation = z.object({
+  words: count,
+  bits: count,
+  leaves: count,
+  code: z.object({
+    bytes: count,
+    generated: count,
+    milliseconds: z.number().nonnegative(),
+    missMilliseconds: z.number().nonnegative(),
+  }),
+  parts: z.array(
+    z.object({
+      kind: z.string(),
+      name: z.string(),
+      step: z.string().optional(),
+      functions: count,
+      nodes: count,
+      paths: count,
+      misses: count,
+      reads: z.array(z.string()),
+      writes: z.array(z.string()),
+      fallbacks: z.array(z.object({ form: z.string(), functions: count, reason: z.string(), advice: z.string() })),
+    }),
+  ),
+});
+
+const reductions = z.object({
+  symmetry: z
+    .object({ sorts: z.array(z.string()), refused: z.array(z.object({ sort: z.string(), reason: z.string() })) })
+    .optional(),
+  partialOrder: z.array(z.string()).optional(),
+  slices: z
+    .array(
+      z.object({
+        properties: z.array(z.string()),
+        fields: count,
+        rules: count,
+        states: count,
+        transitions: count,
+        digest: z.string(),
+      }),
+    )
+    .optional(),
+});
+
 const run = z.object({
   model: z.string(),
   size: z.string(),
@@ -37,7 +82,16 @@ const run = z.object({
   depth: count,
   seconds: z.number().nonnegative(),
   digest: z.string().optional(),
+  engine: z.string().optional(),
+  workers: count.optional(),
+  store: z.string().optional(),
+  storedBytes: count.optional(),
+  omission: z.object({ expected: z.number().nonnegative(), probability: z.number().min(0).max(1) }).optional(),
   limit: z.string().optional(),
+  /** What was left out; the counts are then those of what was explored. */
+  reductions: reductions.optional(),
+  checkpoint: z.object({ file: z.string(), states: count, problem: z.string().optional() }).optional(),
+  explanation: explanation.optional(),
   /** For a variant: the properties that it must violate, with the lengths of their shortest traces. */
   recorded: z.record(z.string(), count).optional(),
   properties: z.array(property),
@@ -48,6 +102,8 @@ const results = z.object({
   runs: z.array(run),
   /** Why there are fewer runs than were asked for. */
   error: z.string().optional(),
+  /** The searches that an interruption has kept from being started. */
+  notStarted: z.array(z.object({ model: z.string(), size: z.string(), variant: z.string().nullable() })).optional(),
 });
 
 /** What `svacheck check --json` writes. */

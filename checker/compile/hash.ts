@@ -78,3 +78,44 @@ export function emitHash(code: Code, words: number, address: number, hash: numbe
   }
   code.get(hash).i64(last64).do('mul64').tee(hash).get(hash).i64(32n).do('shrU64', 'xor64').set(hash);
 }
+
+/** Numbers as if chosen at random: the output of SplitMix64. */
+function randomNumber(i: number): bigint {
+  let bits = BigInt.asUintN(64, seed64 + BigInt(i + 1) * times64);
+  bits = BigInt.asUintN(64, (bits ^ (bits >> 30n)) * 0xbf58476d1ce4e5b9n);
+  bits = BigInt.asUintN(64, (bits ^ (bits >> 27n)) * 0x94d049bb133111ebn);
+  return bits ^ (bits >> 31n);
+}
+
+/**
+ * Emits a fingerprint that may stand for a state: a number of 64 bits but 0, of which the upper `bits` are used. The words at the
+ * address in local `address` are multiplied by numbers chosen at random and added, once for each half. Of this hash it is proved
+ * that any two states have the same fingerprint for one in 2^64 choices (Dietzfelbinger 1996; Lemire, Kaser 2014); the hash
+ * above, though faster, gives it to states that differ in certain bits whatever its constants are.
+ */
+export function emitFingerprint(
+  code: Code,
+  words: number,
+  address: number,
+  fingerprint: number,
+  scratch: number,
+  bits: number,
+): void {
+  const half = (number: number): void => {
+    code.i64(randomNumber(number));
+    for (let word = 0; word < words; word++) {
+      code.get(address).load(word * 4).do('extend').i64(randomNumber(number + word + 1)).do('mul64', 'add64');
+    }
+  };
+  half(0);
+  code.i64(32n).do('shrU64').set(scratch);
+  half(words + 1);
+  code.i64(-(2n ** 32n)).do('and64').get(scratch).do('or64').set(fingerprint);
+  // What follows can be undone, so that it makes no two alike; it spreads them evenly.
+  for (const times of [last64, times64]) {
+    code.get(fingerprint).get(fingerprint).i64(32n).do('shrU64', 'xor64').i64(times).do('mul64').set(fingerprint);
+  }
+  code.get(fingerprint).get(fingerprint).i64(32n).do('shrU64', 'xor64').set(fingerprint);
+  if (bits < 64) code.get(fingerprint).i64(-(2n ** BigInt(64 - bits))).do('and64').set(fingerprint);
+  code.get(fingerprint).get(fingerprint).do('eqz64', 'extend', 'add64').set(fingerprint);
+}

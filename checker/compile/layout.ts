@@ -108,8 +108,16 @@ function inKeyOrder(flags: readonly Leaf[]): readonly Leaf[] {
   return groups.flatMap((group) => group.toReversed());
 }
 
-/** Lays out the states of an instance. */
+const layouts = new WeakMap<Instance, Layout>();
+
+/** Lays out the states of an instance: the same for every search of it. */
 export function layoutOf(instance: Instance): Layout {
+  const known = layouts.get(instance) ?? newLayout(instance);
+  layouts.set(instance, known);
+  return known;
+}
+
+function newLayout(instance: Instance): Layout {
   const space = new Space();
   const root = space.partOf(instance.domain as Concrete, '', false) as RecordPart;
   const words = Math.max(1, space.free.length);

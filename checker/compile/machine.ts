@@ -81,7 +81,7 @@ export class Machine {
       const entry = this.entries[leaf.id] as Entry;
       if ('copy' in entry) return entry.copy === leaf ? [] : [{ leaf, from: entry.copy }];
       const index = leaf.index(entry.value);
-      if (index === undefined) throw new Unsupported(`${leaf.path} leaves its domain`);
+      if (index === undefined) throw new Error(`${leaf.path} leaves its domain`);
       return this.known.get(leafKey(leaf)) === index ? [] : [{ leaf, from: index }];
     });
   }

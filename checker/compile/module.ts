@@ -5,6 +5,7 @@
 import { emitAfter, type Ends, TreeEmitter } from './emit.ts';
 import { emitDigest, emitHash } from './hash.ts';
 import { type Leaf, maskOf } from './layout.ts';
+import { emitPast, type PastExports, type PastShape } from './past.ts';
 import { allRules, type Compiled, type Program } from './program.ts';
 import { type Code, ModuleBuilder } from './wasm.ts';
 
@@ -31,9 +32,12 @@ export function stridesOf(words: number): Strides {
   return { state: words * 4, successor: words * 4 + 4, sorted: words * 4 + 8 };
 }
 
-/** The binary logarithm of the number of states in a chunk, which has at most 64 KiB but at least 16 states. */
-export function chunkBitsOf(words: number): number {
-  return Math.max(4, Math.floor(Math.log2(65536 / (words * 4))));
+/**
+ * The binary logarithm of the number of states in a chunk, which has at least 16 states, but at most 64 KiB; 16 where only the
+ * last chunks are kept.
+ */
+export function chunkBitsOf(words: number, kept?: PastShape): number {
+  return Math.max(4, Math.floor(Math.log2((kept === undefined ? 65536 : 16384) / (words * 4))));
 }
 
 /** A 32-bit global of a module. */
@@ -41,8 +45,8 @@ interface Counter {
   value: number;
 }
 
-/** The functions and globals that a module exports. */
-export interface Exports {
+/** The functions and globals that a module exports; those of the past where it has one. */
+export interface Exports extends PastExports {
   /** Appends the successors of `n` states from `address` on, the first of them numbered `id` in `shard`. */
   readonly expand: (address: number, n: number) => void;
   /** Brings `n` successors into canonical form, hashes them, and counts them by shard. */
@@ -78,12 +82,14 @@ export function propertyBit(property: number): number {
 
 /**
  * Generates the module for what the program's trees know now. `pages`: the most that the memory may have, in 64 KiB.
- * `canonical` adds a function that brings the state at an address into canonical form.
+ * `canonical` adds a function that brings the state at an address into canonical form. `kept`: what is known of the states of
+ * earlier levels, if they are not kept themselves.
  */
 export function generate(
   program: Program,
   pages: number,
   canonical?: (module: ModuleBuilder) => number,
+  kept?: PastShape,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const globals = {
@@ -100,7 +106,7 @@ export function generate(
   };
   const { words } = program.layout;
   const strides = stridesOf(words);
-  const chunkBits = chunkBitsOf(words);
+  const chunkBits = chunkBitsOf(words, kept);
 
   /** A function that appends a note to the buffer whose end a global holds. */
   const noteTo = (end: number): number => {
@@ -121,6 +127,9 @@ export function generate(
   insertFunction();
   rehashFunction();
   checkFunction();
+  if (kept !== undefined) {
+    emitPast(module, kept, { words, state: strides.state, sorted: strides.sorted, notes: lookups, block: blockSize });
+  }
   return module.bytes(pages);
 
   function expandFunction(): void {
@@ -155,7 +164,7 @@ export function generate(
         group = { index, code, size: 0 };
         groups.push(group);
       }
-      group.size += emitter.sizeOf(rule.tree.root);
+      group.size += rule.form === 'tree' ? emitter.sizeOf(rule.tree.root) : 1;
       emitRule(rule, group.code, 'rule', (code) => {
         code.i32(rule.index).call(miss);
       });
@@ -356,9 +365,17 @@ export function generate(
   function checkFunction(): void {
     const emitter = new TreeEmitter(module, program.layout);
     const properties = program.properties.map((property, i) => {
-      const [index, code] = module.func('', emitter.params, ['i32']);
+      const parts: { index: number; code: Code; size: number }[] = [];
       for (const compiled of program.functions) {
         if (compiled.what.kind !== 'property' || compiled.what.property !== property) continue;
+        let part = parts.at(-1);
+        if (part === undefined || part.size > groupSize) {
+          const [index, code] = module.func('', emitter.params, ['i32']);
+          part = { index, code, size: 0 };
+          parts.push(part);
+        }
+        part.size += compiled.form === 'tree' ? emitter.sizeOf(compiled.tree.root) : 1;
+        const { code } = part;
         const deciding = property.kind === 'reachable';
         const unknown = (into: Code): void => {
           into.i32(compiled.index | unknownNote).call(found);
@@ -374,24 +391,27 @@ export function generate(
         else unknown(code);
         code.end();
       }
-      code.get(emitter.value);
-      return { index, bit: propertyBit(i), tested: property.kind !== 'deadlock' };
+      for (const { code } of parts) code.get(emitter.value);
+      return { parts, bit: propertyBit(i) };
     });
-    const [address, count, masks, mask, word] = [0, 1, 2, 3, 4];
+    const [address, count, masks, mask, decided, word] = [0, 1, 2, 3, 4, 5];
     const [, code] = module.func(
       'check',
       ['i32', 'i32', 'i32'],
       [],
-      Array.from({ length: 1 + words }, () => 'i32' as const),
+      Array.from({ length: 2 + words }, () => 'i32' as const),
     );
     code.block().loop().get(count).do('eqz').brIf(1);
     code.get(masks).load(0).getGlobal(globals.active).do('and').tee(mask).if();
     for (let w = 0; w < words; w++) code.get(address).load(w * 4).set(word + w);
-    for (const { index, bit, tested } of properties) {
-      if (!tested) continue;
-      code.get(mask).i32(bit).do('and').if();
-      for (let w = 0; w < words; w++) code.get(word + w);
-      code.i32(0).call(index).op(0x1a).end();
+    for (const { parts, bit } of properties) {
+      if (parts.length === 0) continue;
+      code.get(mask).i32(bit).do('and').if().i32(0).set(decided);
+      for (const { index } of parts) {
+        for (let w = 0; w < words; w++) code.get(word + w);
+        code.get(decided).call(index).set(decided);
+      }
+      code.end();
     }
     code.end();
     code.getGlobal(globals.id).i32(1).do('add').setGlobal(globals.id);

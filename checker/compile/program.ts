@@ -33,8 +33,12 @@ export interface Compiled {
   misses: number;
 }
 
-/** The number of nodes beyond which a tree is given up. */
-const nodeBudget = 50_000;
+/** Beyond so many nodes a tree is given up. */
+const mostNodes = 50_000;
+/** The same for nodes times words of a state: one function of WebAssembly may have about 7 MB of code. */
+const mostStoredWords = 300_000;
+/** Beyond so many questions on one way a tree is given up, since it is emitted by recursion. */
+const mostQuestions = 1000;
 
 /** What a search leaves out of a model, and how it knows that it may. */
 export interface Narrowing {
@@ -83,13 +87,20 @@ export class Program {
   /** Grows when a property reads a leaf for the first time, which generated code must know before the next step. */
   footprintVersion = 0;
   narrowing: Narrowing = {};
+  private readonly nodeBudget: number;
   private readonly machine: Machine;
   private readonly views: Views;
 
-  constructor(instance: Instance, properties: readonly Property[]) {
+  constructor(
+    instance: Instance,
+    properties: readonly Property[],
+    layout = layoutOf(instance),
+    nodeBudget = Math.min(mostNodes, Math.floor(mostStoredWords / layout.words)),
+  ) {
     this.instance = instance;
     this.properties = properties;
     this.layout = layoutOf(instance);
+    this.nodeBudget = nodeBudget;
     this.machine = new Machine(this.layout);
     this.views = viewsOn(this.machine);
     const rules: readonly What[] = instance.rules.flatMap((rule) => rule.bindings.map((bound) => ({ kind: 'rule', rule, bound })));
@@ -210,8 +221,10 @@ export class Program {
     }
     if (compiled.what.kind !== 'rule' && compiled.tree.reads.size > before) this.footprintVersion++;
     this.version++;
-    if (compiled.tree.nodes > nodeBudget) {
-      this.giveUp(compiled, 'packed', `its tree has more than ${nodeBudget} nodes`);
+    if (compiled.tree.nodes > this.nodeBudget) {
+      this.giveUp(compiled, 'packed', `its tree has more than ${this.nodeBudget} nodes`);
+    } else if (way.length > mostQuestions) {
+      this.giveUp(compiled, 'packed', `it reads more than ${mostQuestions} fields at once`);
     }
     return outcome;
   }

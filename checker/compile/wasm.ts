@@ -70,6 +70,9 @@ export class Code {
   return(): this {
     return this.op(0x0f);
   }
+  unreachable(): this {
+    return this.op(0x00);
+  }
   call(index: number): this {
     return this.op(0x10).unsigned(index);
   }
@@ -109,7 +112,9 @@ const operations_ = {
   gtU: 0x4b,
   leU: 0x4d,
   geU: 0x4f,
+  eqz64: 0x50,
   eq64: 0x51,
+  geU64: 0x5a,
   add: 0x6a,
   sub: 0x6b,
   mul: 0x6c,
@@ -120,7 +125,9 @@ const operations_ = {
   shl: 0x74,
   shrU: 0x76,
   rotl: 0x77,
+  popcnt64: 0x7b,
   add64: 0x7c,
+  sub64: 0x7d,
   mul64: 0x7e,
   and64: 0x83,
   or64: 0x84,

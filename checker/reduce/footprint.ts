@@ -2,8 +2,9 @@
  * What a function may read and write in any state, reached or not: its tree is completed by running it with every answer to
  * every question that it asks.
  */
+import type { Bound } from '../../language/index.ts';
 import type { Leaf } from '../compile/layout.ts';
-import type { Question } from '../compile/machine.ts';
+import { type Question, Unsupported } from '../compile/machine.ts';
 import type { Compiled, Program } from '../compile/program.ts';
 import { leavesAsked } from '../compile/tree.ts';
 
@@ -24,10 +25,30 @@ export interface Way {
 }
 
 /** A function with more ways than this counts as reading and writing everything. */
-const wayBudget = 20_000;
+const wayBudget = 1500;
+
+export type FootprintOf = (compiled: Compiled) => Footprint | undefined;
+
+/** The footprints of rules, which all searches of an instance share. */
+const ofRules = new WeakMap<Bound, { readonly footprint: Footprint | undefined }>();
+
+/** Footprints of a program's functions, each computed once. */
+export function footprintsOf(program: Program): FootprintOf {
+  const known = new Map<Compiled, Footprint | undefined>();
+  return (compiled) => {
+    const { what } = compiled;
+    const shared = what.kind === 'rule' ? ofRules.get(what.bound) : undefined;
+    if (shared !== undefined) return shared.footprint;
+    if (known.has(compiled)) return known.get(compiled);
+    const footprint = footprintOf(program, compiled);
+    known.set(compiled, footprint);
+    if (what.kind === 'rule') ofRules.set(what.bound, { footprint });
+    return footprint;
+  };
+}
 
 /** The footprint of a function, or `undefined` where it counts as reading and writing everything. */
-export function footprintOf(program: Program, compiled: Compiled): Footprint | undefined {
+function footprintOf(program: Program, compiled: Compiled): Footprint | undefined {
   if (compiled.form === 'immutable') return undefined;
   const reads = new Set<Leaf>();
   const writes = new Set<Leaf>();
@@ -39,6 +60,8 @@ export function footprintOf(program: Program, compiled: Compiled): Footprint | u
     const given: { readonly answer: number; readonly options: number }[] = [];
     const oracle = (question: Question): number => {
       const options = question.ask === 'leaf' ? question.leaf.count : 2;
+      // The ways are at least as many as the answers to any question.
+      if (options > wayBudget) throw new Unsupported('too many ways');
       const answer = script?.[given.length] ?? 0;
       given.push({ answer, options });
       return answer;
@@ -61,7 +84,7 @@ export function footprintOf(program: Program, compiled: Compiled): Footprint | u
       });
     }
     const last = given.findLastIndex(({ answer, options }) => answer + 1 < options);
-    script = last < 0 ? undefined : given.slice(0, last + 1).map(({ answer }, i) => (i === last ? answer + 1 : answer));
+    script = last < 0 ? undefined : given.slice(0, last + 1).map(({ answer }, i) => answer + Number(i === last));
   }
   return { reads, writes, ways };
 }

@@ -6,7 +6,7 @@
  */
 import type { Leaf } from '../compile/layout.ts';
 import type { Ample, Compiled, Program } from '../compile/program.ts';
-import { areIndependent, type Footprint, meets } from './footprint.ts';
+import { areIndependent, type Footprint, type FootprintOf, meets } from './footprint.ts';
 
 /**
  * The ample sets of a program, some rules of which are explored and some properties decided. A place is a leaf that tells how
@@ -15,7 +15,7 @@ import { areIndependent, type Footprint, meets } from './footprint.ts';
 export function amplesOf(
   program: Program,
   rules: ReadonlySet<Compiled>,
-  footprint: (compiled: Compiled) => Footprint | undefined,
+  footprint: FootprintOf,
 ): readonly Ample[] {
   const all = [...rules].map((rule) => ({ rule, of: footprint(rule) }));
   const visible = visibleLeaves(program, footprint);
@@ -40,7 +40,7 @@ export function amplesOf(
 /** What the properties read; `undefined` where one of them may read everything. */
 function visibleLeaves(
   program: Program,
-  footprint: (compiled: Compiled) => Footprint | undefined,
+  footprint: FootprintOf,
 ): ReadonlySet<Leaf> | undefined {
   const visible = new Set<Leaf>();
   for (const compiled of program.functions) {

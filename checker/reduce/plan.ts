@@ -4,12 +4,15 @@
  */
 import { type Instance, propertiesOf, type PropertySet } from '../../language/index.ts';
 import { Program } from '../compile/program.ts';
-import type { CheckResult, PropertyResult, Reductions } from '../result.ts';
+import type { CheckResult, Limit, PropertyResult, Reductions } from '../result.ts';
+import { sortsOfCheckpoint } from '../search/checkpoint.ts';
 import { worst } from '../search/claims.ts';
+import { limitOf, omissionOf } from '../search/earlier.ts';
 import type { SearchOptions } from '../search/options.ts';
 import { canonicalObstacle } from './canonical.ts';
+import { footprintsOf } from './footprint.ts';
 import { countRenamings } from './permutation.ts';
-import { ampleNames, Reduction, rememberedFootprints } from './reduction.ts';
+import { ampleNames, Reduction } from './reduction.ts';
 import { type Slice, slicesOf } from './slice.ts';
 import { Asymmetry, candidateSorts } from './symmetry.ts';
 
@@ -31,11 +34,14 @@ export class Plan {
   private readonly results: { readonly result: CheckResult; readonly slice: Slice | undefined }[] = [];
   private current: { readonly program: Program; readonly slice: Slice | undefined } | undefined;
   private sorts: ReadonlyMap<string, number> = new Map();
+  /** The checkpoint to go on from, until a sort turns out not to be symmetric: then its states are of no use. */
+  private resume: string | undefined;
 
   constructor(instance: Instance, sets: readonly PropertySet[], options: SearchOptions) {
     this.instance = instance;
     this.sets = sets;
     this.options = options;
+    this.resume = options.resume;
   }
 
   private program(properties: readonly string[] | undefined): Program {
@@ -49,29 +55,35 @@ export class Plan {
       return;
     }
     const program = this.program(this.options.properties);
-    for (const slice of slicesOf(program, rememberedFootprints(program))) {
-      if (this.results.some(({ result }) => result.limit !== undefined)) return;
+    for (const slice of slicesOf(program, footprintsOf(program))) {
+      if (this.results.some(({ result: { limit } }) => limit !== undefined && limit !== this.storeLimit())) return;
       yield { properties: slice.properties.map(({ name }) => name) };
     }
   }
 
+  /** The limit of a search that explored all that it found. */
+  private storeLimit(): Limit | undefined {
+    return limitOf(this.options.store ?? 'exact');
+  }
+
   optionsFor({ properties }: Part): SearchOptions {
     const { until } = this.options;
-    return { ...this.options, properties, ...(until === undefined ? {} : { until: until.filter((name) => properties?.includes(name) ?? true) }) };
+    const { resume } = this;
+    return { ...this.options, resume, properties, ...(until === undefined ? {} : { until: until.filter((name) => properties?.includes(name) ?? true) }) };
   }
 
   /** A program for a part, narrowed by its reductions. */
   begin({ properties }: Part): { readonly program: Program; readonly reduction: Reduction } {
     for (;;) {
       const program = this.program(properties);
-      const slice = this.options.slice === true ? slicesOf(program, rememberedFootprints(program))[0] : undefined;
+      const slice = this.options.slice === true ? slicesOf(program, footprintsOf(program))[0] : undefined;
       this.current = { program, slice };
       this.sorts = this.options.symmetry === true ? this.sortsOf(program) : new Map();
-      const wishes = { sorts: this.sorts, slice, partialOrder: this.options.partialOrder === true };
+      const wishes = { sorts: this.sorts, slice, partialOrder: this.options.partialOrder === true ? footprintsOf(program) : undefined };
       try {
         return { program, reduction: new Reduction(program, wishes) };
       } catch (error) {
-        this.withdraw(error);
+        this.refuse(error);
       }
     }
   }
@@ -84,6 +96,12 @@ export class Plan {
       this.refused.set(name, obstacle);
       sorts.delete(name);
     }
+    const before = this.resume === undefined ? undefined : sortsOfCheckpoint(this.resume);
+    for (const name of sorts.keys()) {
+      if (before?.includes(name) ?? true) continue;
+      this.refused.set(name, 'it was not reduced by when the checkpoint was written');
+      sorts.delete(name);
+    }
     while (countRenamings([...sorts.values()]) > mostRenamings) {
       const [largest] = [...sorts].toSorted(([, a], [, b]) => b - a)[0] as [string, number];
       this.refused.set(largest, `there would be more than ${mostRenamings} renamings`);
@@ -92,8 +110,13 @@ export class Plan {
     return sorts;
   }
 
-  /** Goes on without the sorts that are not symmetric; throws every other error. */
+  /** Begins anew without the sorts that are not symmetric; throws every other error. */
   withdraw(error: unknown): void {
+    this.refuse(error);
+    this.resume = undefined;
+  }
+
+  private refuse(error: unknown): void {
     if (!(error instanceof Asymmetry)) throw error;
     for (const sort of error.sorts) this.refused.set(sort, error.message);
   }
@@ -128,7 +151,9 @@ export class Plan {
       return found ?? { name, kind, doc, requirements, verdict: 'unknown' };
     });
     const sum = (of: (result: CheckResult) => number): number => all.reduce((total, result) => total + of(result), 0);
-    const limit = all.find((result) => result.limit !== undefined)?.limit;
+    const limits = all.flatMap((result) => result.limit ?? []);
+    const limit = limits.find((one) => one !== this.storeLimit()) ?? limits[0];
+    const omissions = all.flatMap(({ omission }) => omission ?? []);
     return {
       ...first.result,
       verdict: worst(properties.map(({ verdict }) => verdict)),
@@ -137,6 +162,8 @@ export class Plan {
       depth: Math.max(...all.map(({ depth }) => depth)),
       seconds: sum(({ seconds }) => seconds),
       digest: all.map(({ digest }) => digest).join(' '),
+      storedBytes: Math.max(...all.map(({ storedBytes = 0 }) => storedBytes)),
+      ...(omissions.length === 0 ? {} : { omission: omissionOf(omissions.reduce((total, one) => total + one.expected, 0)) }),
       ...(limit === undefined ? {} : { limit }),
       properties,
       reductions,

@@ -2,14 +2,14 @@
  * The reductions of one search together: what it leaves out of the model, in which form it keeps states, and how its paths
  * become paths of the whole model again.
  */
-import { initialStates, type State } from '../../language/index.ts';
+import { initialStates, ModelError, type State } from '../../language/index.ts';
 import { maskOf } from '../compile/layout.ts';
 import { written } from '../compile/machine.ts';
 import type { ModuleBuilder } from '../compile/wasm.ts';
 import type { Program } from '../compile/program.ts';
 import type { Path } from '../result.ts';
 import { canonicalForm, emitCanonical } from './canonical.ts';
-import { type Footprint, footprintOf } from './footprint.ts';
+import type { FootprintOf } from './footprint.ts';
 import { amplesOf } from './partial-order.ts';
 import type { Slice } from './slice.ts';
 import { Symmetry } from './symmetry.ts';
@@ -20,13 +20,16 @@ export interface Wishes {
   readonly sorts: ReadonlyMap<string, number>;
   /** Only this part of the model. */
   readonly slice: Slice | undefined;
-  readonly partialOrder: boolean;
+  /** Where orders of independent steps are to be left out: what the functions read and write. */
+  readonly partialOrder: FootprintOf | undefined;
 }
 
 /** The reductions of a search. */
 export class Reduction {
   /** The initial states of the whole model, packed. */
   readonly initial: readonly Int32Array[];
+  /** The sorts whose members are interchanged. */
+  readonly sorts: readonly string[];
   private readonly program: Program;
   private readonly symmetry: Symmetry | undefined;
   /** The bits of the leaves that are kept. */
@@ -36,6 +39,7 @@ export class Reduction {
   constructor(program: Program, { sorts, slice, partialOrder }: Wishes) {
     this.program = program;
     this.initial = (initialStates(program.instance) as readonly State[]).map((state) => program.layout.pack(state));
+    this.sorts = [...sorts.keys()];
     if (sorts.size > 0) {
       this.symmetry = new Symmetry(program, sorts);
       this.symmetry.checkInitial(this.initial);
@@ -47,7 +51,7 @@ export class Reduction {
     const rules = slice?.rules ?? new Set(program.rules);
     program.narrowing = {
       ...(slice === undefined ? {} : { rules: slice.rules, leaves: slice.leaves }),
-      ...(partialOrder ? { amples: amplesOf(program, rules, rememberedFootprints(program)) } : {}),
+      ...(partialOrder === undefined ? {} : { amples: amplesOf(program, rules, partialOrder) }),
       ...(this.symmetry === undefined ? {} : { witness: this.symmetry }),
     };
   }
@@ -70,7 +74,7 @@ export class Reduction {
     const { layout, rules } = this.program;
     const keys = chain.map(String);
     const start = this.initial.find((state) => String(this.reduced(state)) === keys[0]);
-    if (start === undefined) throw new Error('a path does not start in an initial state');
+    if (start === undefined) throw unsteady(this.program);
     let state = start;
     const actions = keys.slice(1).map((key) => {
       for (const rule of rules) {
@@ -81,23 +85,20 @@ export class Reduction {
         state = after;
         return rule.what.bound.action;
       }
-      throw new Error('no action leads to the next state of a path');
+      throw unsteady(this.program);
     });
     return { path: { initial: layout.unpack(start), actions }, end: state };
   }
 }
 
-function mask(bits: number, shift: number): number {
-  return bits === 0 ? 0 : maskOf(bits) << shift;
+/** The error where a path that the search has taken is not there any more. */
+export function unsteady({ instance }: Program): ModelError {
+  const problem = "does not do the same when explored again: a model's functions must not keep state of their own";
+  return new ModelError(problem, { model: instance.model.name });
 }
 
-/** Footprints, each computed once. */
-export function rememberedFootprints(program: Program): (compiled: Program['functions'][number]) => Footprint | undefined {
-  const known = new Map<Program['functions'][number], Footprint | undefined>();
-  return (compiled) => {
-    if (!known.has(compiled)) known.set(compiled, footprintOf(program, compiled));
-    return known.get(compiled);
-  };
+function mask(bits: number, shift: number): number {
+  return bits === 0 ? 0 : maskOf(bits) << shift;
 }
 
 /** Sets of rules that are explored alone, as text: `changeMapping[page0].at = 'wait for TLBI'`. */

@@ -5,7 +5,7 @@
 import type { Leaf } from '../compile/layout.ts';
 import type { Compiled, Program } from '../compile/program.ts';
 import type { Property } from '../../language/index.ts';
-import { type Footprint, meets } from './footprint.ts';
+import { type Footprint, type FootprintOf, meets } from './footprint.ts';
 
 /** A part of a model that decides some properties. */
 export interface Slice {
@@ -13,8 +13,6 @@ export interface Slice {
   readonly leaves: ReadonlySet<Leaf>;
   readonly rules: ReadonlySet<Compiled>;
 }
-
-type FootprintOf = (compiled: Compiled) => Footprint | undefined;
 
 /** The slices of a program: properties with the same cone of influence share one. */
 export function slicesOf(program: Program, footprint: FootprintOf): readonly Slice[] {

@@ -4,13 +4,19 @@
  * function is run on each renamed state, and the tree asks whatever any of them asks. So each way through a tree stands for
  * states on which all of them were seen to do the same.
  */
-import type { Concrete, Property } from '../../language/index.ts';
+import type { Bound, Concrete, Property, Rule } from '../../language/index.ts';
 import { type Leaf, leafAt, type Part, type SequencePart } from '../compile/layout.ts';
 import { type Answer, leafQuestion, type Write, written } from '../compile/machine.ts';
 import type { Compiled, Program } from '../compile/program.ts';
 import { leavesAsked, type Outcome } from '../compile/tree.ts';
-import { type Permutation, permutationOf, type Renaming, renamedValue, renamingsOf } from './permutation.ts';
-import { permuted } from './permutation.ts';
+import {
+  type Permutation,
+  permutationOf,
+  permuted,
+  type Renaming,
+  renamedValue,
+  renamingsOf,
+} from './permutation.ts';
 
 /** Thrown where a model treats members of a sort differently. */
 export class Asymmetry extends Error {
@@ -86,8 +92,7 @@ export class Symmetry {
   }
 
   private asymmetry({ renaming }: Permutation, { what }: Compiled, answers: readonly Answer[]): Asymmetry {
-    const name =
-      what.kind === 'rule' ? `action '${JSON.stringify(what.bound.action)}'` : `property '${what.property.name}'`;
+    const name = what.kind === 'rule' ? ruleName(what.rule, what.bound) : `property '${what.property.name}'`;
     const known = answers
       .flatMap(({ question, answer }) =>
         question.ask === 'leaf' ? [`${question.leaf.path} = ${String(question.leaf.value(answer))}`] : [],
@@ -95,6 +100,12 @@ export class Symmetry {
       .slice(0, 6);
     return new Asymmetry(renaming, known.length === 0 ? name : `${name}, where ${known.join(', ')}`);
   }
+}
+
+function ruleName({ type, step, params }: Rule, { values }: Bound): string {
+  const bound = Object.entries(params).map(([name, domain]) => `${name} = ${domain.show(values[name])}`);
+  const at = step === undefined ? '' : `, step '${step}'`;
+  return `action '${type}'${at}${bound.length === 0 ? '' : ` with ${bound.join(', ')}`}`;
 }
 
 /** A way through a tree that grows by questions. */

@@ -4,12 +4,16 @@
  */
 import { allRules } from '../compile/program.ts';
 import { chunkBitsOf, descriptor, type Exports, idBits, noteBytes, shards, stridesOf } from '../compile/module.ts';
+import { pageBytes, type PastShape } from '../compile/past.ts';
+import { Past } from './past.ts';
 
 /** Byte addresses in a bank's memory. */
 const at = {
   /** Numbers of the allocator, see `meta`. */
   meta: 64,
   descriptors: 1024,
+  /** Per shard: what is known of earlier levels, where states are not kept. */
+  pasts: 2048,
   /** Per shard: how many sorted successors there are for it, and where they start. */
   counts: 4096,
   starts: 4608,
@@ -17,12 +21,27 @@ const at = {
   /** Per shard: the number of states whose successors are known, and of states on this level or before. */
   explored: 5632,
   levelEnd: 6144,
+  /**
+   * Per shard, where states are not kept: the number of the first state that the index and its descriptor count from, and how
+   * many chunks are gone.
+   */
+  bases: 6656,
+  gone: 7168,
   /** Freed blocks: address and size; up to the place that generated code uses from 32768 on. */
   scraps: 8192,
   buffers: 65536,
 } as const;
 /** Positions of numbers in `meta`, counted in 32-bit words from its address. */
-const meta = { next: 0, scraps: 1, bytes: 2, digestA: 3, digestB: 4, successors: 5 } as const;
+const meta = {
+  next: 0,
+  scraps: 1,
+  bytes: 2,
+  digestA: 3,
+  digestB: 4,
+  successors: 5,
+  freeChunks: 6,
+  freePages: 7,
+} as const;
 const maxScraps = 2048;
 
 const page = 65536;
@@ -31,11 +50,15 @@ export const maxPages = 65535;
 /** An index has at most this share of its entries in use. */
 const maxLoad = 0.7;
 const firstIndex = 256;
+/** A memory grows by at least so many bytes, where the limit lets it. */
+const growth = 2 ** 23;
 /**
  * How many successors the banks collect together in a round, and how many bytes their buffers have together: the more at a
  * time, the more of them fall on the same cache lines of the visited set.
  */
 const roundSize = 2 ** 19;
+/** Where states are not kept, the room for those of a round counts for more than the cache lines. */
+const roundSizeOfPast = 2 ** 17;
 const roundBytes = 2 ** 25;
 const mostStatesPerCall = 1024;
 
@@ -44,6 +67,8 @@ export interface BankShape {
   readonly words: number;
   readonly rules: number;
   readonly tests: number;
+  /** What is kept of the states of earlier levels, if they are not kept themselves. */
+  readonly past: PastShape | undefined;
   /** How many banks share the work. */
   readonly banks: number;
 }
@@ -60,15 +85,17 @@ interface Buffers {
   readonly missed: number;
   readonly stuck: number;
   readonly found: number;
+  readonly guest: number;
   readonly end: number;
   readonly capacity: number;
   readonly notes: number;
 }
 
-function buffersOf({ words, rules, tests, banks }: BankShape): Buffers {
+function buffersOf({ words, rules, tests, past, banks }: BankShape): Buffers {
   const strides = stridesOf(words);
   const each = strides.successor + 4 + 2 * strides.sorted + 4;
-  const capacity = Math.max(2 * rules, Math.floor(Math.min(roundSize, roundBytes / each) / banks));
+  const size = past === undefined ? roundSize : roundSizeOfPast;
+  const capacity = Math.max(2 * rules, Math.floor(Math.min(size, roundBytes / each) / banks));
   const notes = Math.max(16384, rules, tests);
   let next: number = at.buffers;
   const take = (bytes: number): number => {
@@ -85,6 +112,7 @@ function buffersOf({ words, rules, tests, banks }: BankShape): Buffers {
     missed: take(notes * noteBytes),
     stuck: take(notes * noteBytes),
     found: take(notes * noteBytes),
+    guest: take(past === undefined ? 0 : strides.state * 2 ** chunkBitsOf(words, past)),
     end: next,
     capacity,
     notes,
@@ -101,6 +129,12 @@ export function newMemory(shape: BankShape): WebAssembly.Memory {
   return memory;
 }
 
+/** How many states a shard has, those included that are not kept. */
+function countIn(numbers: Int32Array, shard: number): number {
+  const counted = numbers[(at.descriptors + shard * descriptor.bytes + descriptor.count) / 4] as number;
+  return counted + (numbers[at.bases / 4 + shard] as number);
+}
+
 /** One thread's hold on a bank. */
 export class Bank {
   readonly number: number;
@@ -112,9 +146,14 @@ export class Bank {
   private readonly buffers: Buffers;
   private readonly strides: ReturnType<typeof stridesOf>;
   private readonly chunkBits: number;
+  private readonly past: Past | undefined;
+  /** The chunk in the buffer for guests. */
+  private guest: { readonly shard: number; readonly chunk: number } | undefined;
   /** The most bytes that the memory may have. */
   private readonly limit: number;
   private view: Int32Array;
+  private module: WebAssembly.Module | undefined;
+  /** Of the module in use, once it is needed. */
   private code: Exports | undefined;
 
   constructor(number: number, memory: WebAssembly.Memory, shape: BankShape, limit: number) {
@@ -126,15 +165,16 @@ export class Bank {
     this.shape = shape;
     this.buffers = buffersOf(shape);
     this.strides = stridesOf(shape.words);
-    this.chunkBits = chunkBitsOf(shape.words);
+    this.chunkBits = chunkBitsOf(shape.words, shape.past);
+    this.past = shape.past && new Past(shape.past, this.ground(), at.pasts);
     this.limit = Math.min(limit, maxPages * page);
     this.view = new Int32Array(memory.buffer);
   }
 
   /** Takes another module in use. */
   link(module: WebAssembly.Module): void {
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.memory } });
-    this.code = instance.exports as unknown as Exports;
+    this.module = module;
+    this.code = undefined;
   }
 
   /** The memory as numbers, which another thread may have made larger. */
@@ -161,9 +201,20 @@ export class Bank {
     return at.descriptors + shard * descriptor.bytes;
   }
 
-  /** How many states a shard has. */
+  /** How many states a shard has, those included that are not kept. */
   count(shard: number): number {
-    return this.number32(this.descriptorOf(shard) + descriptor.count);
+    return countIn(this.numbers, shard);
+  }
+
+  /** The number of the state that the descriptor counts as the first. */
+  private base(shard: number): number {
+    return this.perShard(at.bases, shard);
+  }
+
+  /** Where the list of a shard's chunks is, or 0. */
+  private chunksOf(shard: number): number {
+    const from = this.number32(this.descriptorOf(shard) + descriptor.chunks) >>> 0;
+    return from === 0 ? 0 : from - (this.base(shard) >>> this.chunkBits) * 4;
   }
 
   /** Bytes of memory in use. */
@@ -177,21 +228,23 @@ export class Bank {
 
   /** How many states there are, and how many of them wait for their successors. */
   totals(): { readonly states: number; readonly waiting: number } {
+    const { numbers, first, end } = this;
     let states = 0;
     let waiting = 0;
-    for (let shard = this.first; shard < this.end; shard++) {
-      const count = this.count(shard);
+    for (let shard = first; shard < end; shard++) {
+      const count = countIn(numbers, shard);
       states += count;
-      waiting += count - this.perShard(at.explored, shard);
+      waiting += count - (numbers[at.explored / 4 + shard] as number);
     }
     return { states, waiting };
   }
 
   /** How many states of this level wait for their successors. */
   left(): number {
+    const { numbers, first, end } = this;
     let left = 0;
-    for (let shard = this.first; shard < this.end; shard++) {
-      left += this.perShard(at.levelEnd, shard) - this.perShard(at.explored, shard);
+    for (let shard = first; shard < end; shard++) {
+      left += (numbers[at.levelEnd / 4 + shard] as number) - (numbers[at.explored / 4 + shard] as number);
     }
     return left;
   }
@@ -208,19 +261,92 @@ export class Bank {
 
   /** All states that were found belong to the level that begins; returns the ends of the shards' levels. */
   beginLevel(): readonly number[] {
+    const { numbers, first, end } = this;
     const ends: number[] = [];
-    for (let shard = this.first; shard < this.end; shard++) {
-      const count = this.count(shard);
-      this.setNumber(at.levelEnd + shard * 4, count);
+    for (let shard = first; shard < end; shard++) {
+      const count = countIn(numbers, shard);
+      numbers[at.levelEnd / 4 + shard] = count;
       ends.push(count);
     }
     return ends;
   }
 
+  /**
+   * Of the states that were found since the last level began, what is kept of earlier levels is taken in; the index is to find
+   * those of the next level alone. False if that would exceed the memory.
+   */
+  settle(): boolean {
+    const { past } = this;
+    if (past === undefined) return true;
+    const statesPerChunk = 2 ** this.chunkBits;
+    for (let shard = this.first; shard < this.end; shard++) {
+      const end = this.count(shard);
+      let id = this.perShard(at.levelEnd, shard);
+      if (!past.reserve(shard, end - id)) return false;
+      if (id < end) this.emptyIndex(shard, end - id);
+      while (id < end) {
+        const n = Math.min(end - id, statesPerChunk - (id & (statesPerChunk - 1)));
+        past.remember(shard, this.position(shard, id) * 4, n);
+        id += n;
+      }
+    }
+    return true;
+  }
+
+  /** The index of a shard is to count from its last chunk on, and finds nothing. */
+  private emptyIndex(shard: number, states: number): void {
+    const of = this.descriptorOf(shard);
+    const [chunks, end] = [this.chunksOf(shard), this.count(shard)];
+    const base = end - (end & (2 ** this.chunkBits - 1));
+    this.setNumber(at.bases + shard * 4, base);
+    this.setNumber(of + descriptor.count, end - base);
+    this.setNumber(of + descriptor.chunks, chunks + (base >>> this.chunkBits) * 4);
+    const index = this.number32(of + descriptor.index) >>> 0;
+    if (index === 0) return;
+    const size = this.number32(of + descriptor.mask) + 1;
+    if (size > Math.max(firstIndex, 16 * states)) {
+      this.free(index, size * 4);
+      this.setNumber(of + descriptor.index, 0);
+    } else {
+      this.numbers.fill(0, index >>> 2, (index >>> 2) + size);
+    }
+  }
+
+  /** The chance that a state which is not in a shard's past would be taken for one that is; and how many are new to it. */
+  outlook(shard: number): { readonly chance: number; readonly fresh: number } {
+    return { chance: this.past?.chance(shard) ?? 0, fresh: this.count(shard) - this.perShard(at.levelEnd, shard) };
+  }
+
+  /** Gives the chunks of states away that are explored; the memory is used again. */
+  release(keep: (shard: number, states: Uint8Array) => void): void {
+    const bytes = this.strides.state * 2 ** this.chunkBits;
+    for (let shard = this.first; shard < this.end; shard++) {
+      const explored = this.perShard(at.explored, shard) >>> this.chunkBits;
+      for (let chunk = this.perShard(at.gone, shard); chunk < explored; chunk++) {
+        const entry = this.chunksOf(shard) + chunk * 4;
+        const block = this.number32(entry) >>> 0;
+        keep(shard, new Uint8Array(this.numbers.buffer, block, bytes));
+        this.setNumber(entry, 0);
+        this.setNumber(at.gone + shard * 4, chunk + 1);
+        this.putBy(meta.freeChunks, block);
+      }
+    }
+  }
+
+  /** Has a state in memory that may have been given away, and those of its chunk, until it is called again. */
+  recall(shard: number, id: number, read: (chunk: number, into: Uint8Array) => void): void {
+    const chunk = id >>> this.chunkBits;
+    if (chunk >= this.perShard(at.gone, shard) || (this.guest?.shard === shard && this.guest.chunk === chunk)) return;
+    if (this.guest !== undefined) this.setNumber(this.chunksOf(this.guest.shard) + this.guest.chunk * 4, 0);
+    this.guest = { shard, chunk };
+    const bytes = this.strides.state * 2 ** this.chunkBits;
+    read(chunk, new Uint8Array(this.numbers.buffer, this.buffers.guest, bytes));
+    this.setNumber(this.chunksOf(shard) + chunk * 4, this.buffers.guest);
+  }
+
   /** Where the state numbered `id` of a shard is, in 32-bit words. */
   private position(shard: number, id: number): number {
-    const chunks = this.number32(this.descriptorOf(shard) + descriptor.chunks) >>> 0;
-    const chunk = this.number32(chunks + (id >>> this.chunkBits) * 4) >>> 0;
+    const chunk = this.number32(this.chunksOf(shard) + (id >>> this.chunkBits) * 4) >>> 0;
     return (chunk + (id & (2 ** this.chunkBits - 1)) * this.strides.state) >>> 2;
   }
 
@@ -265,7 +391,11 @@ export class Bank {
   }
 
   private get exports(): Exports {
-    if (this.code === undefined) throw new Error('the bank has no code');
+    if (this.code === undefined) {
+      if (this.module === undefined) throw new Error('the bank has no code');
+      const instance = new WebAssembly.Instance(this.module, { env: { memory: this.memory } });
+      this.code = instance.exports as unknown as Exports;
+    }
     return this.code;
   }
 
@@ -290,9 +420,10 @@ export class Bank {
     let left = most;
     /** How many successors may follow from what is noted. */
     let noted = 0;
+    const { numbers } = this;
     for (let shard = this.first; shard < this.end && left > 0; shard++) {
-      const end = this.perShard(at.levelEnd, shard);
-      let id = this.perShard(at.explored, shard);
+      const end = numbers[at.levelEnd / 4 + shard] as number;
+      let id = numbers[at.explored / 4 + shard] as number;
       while (id < end && left > 0) {
         const n = Math.min(end - id, left, this.fitting(noted));
         if (n < 1) return most - left;
@@ -384,9 +515,10 @@ export class Bank {
 
   /** Makes room for all successors that the banks have for this one; false if that would exceed the memory. */
   reserve(banks: readonly Bank[]): boolean {
+    const views = banks.map((bank) => bank.numbers);
     for (let shard = this.first; shard < this.end; shard++) {
       let arriving = 0;
-      for (const bank of banks) arriving += bank.arriving(shard);
+      for (const view of views) arriving += view[at.counts / 4 + shard] as number;
       if (arriving > 0 && !this.reserveShard(shard, arriving)) return false;
     }
     return true;
@@ -394,9 +526,9 @@ export class Bank {
 
   private reserveShard(shard: number, arriving: number): boolean {
     const of = this.descriptorOf(shard);
-    const count = this.count(shard) + arriving;
+    const count = this.number32(of + descriptor.count) + arriving;
     if (count >= 2 ** idBits) return false;
-    return this.reserveIndex(of, count) && this.reserveChunks(of, count);
+    return this.reserveIndex(of, count) && this.reserveChunks(shard, this.base(shard) + count);
   }
 
   private reserveIndex(of: number, count: number): boolean {
@@ -417,30 +549,46 @@ export class Bank {
     return true;
   }
 
-  private reserveChunks(of: number, count: number): boolean {
-    const chunkBytes = this.strides.state * 2 ** this.chunkBits;
+  private reserveChunks(shard: number, count: number): boolean {
     const wanted = Math.ceil(count / 2 ** this.chunkBits);
-    // The directory's capacity and the number of chunks stand in front of it.
-    let directory = this.number32(of + descriptor.chunks) >>> 0;
-    if (directory === 0 || this.number32(directory - 8) < wanted) {
-      const capacity = Math.max(30, 2 * wanted);
-      const block = this.allocate(capacity * 4 + 8);
-      if (block === undefined) return false;
-      const chunks = directory === 0 ? 0 : this.number32(directory - 4);
-      this.setNumber(block, capacity);
-      this.setNumber(block + 4, chunks);
-      for (let i = 0; i < chunks; i++) this.setNumber(block + 8 + i * 4, this.number32(directory + i * 4));
-      if (directory !== 0) this.free(directory - 8, this.number32(directory - 8) * 4 + 8);
-      directory = block + 8;
-      this.setNumber(of + descriptor.chunks, directory);
-    }
-    for (let chunks = this.number32(directory - 4); chunks < wanted; chunks++) {
-      const chunk = this.allocate(chunkBytes);
+    const chunks = this.list(this.chunksOf(shard), wanted);
+    if (chunks === undefined) return false;
+    this.setNumber(this.descriptorOf(shard) + descriptor.chunks, chunks + (this.base(shard) >>> this.chunkBits) * 4);
+    for (let length = this.number32(chunks - 4); length < wanted; length++) {
+      const chunk = this.reused(meta.freeChunks) ?? this.allocate(this.strides.state * 2 ** this.chunkBits);
       if (chunk === undefined) return false;
-      this.setNumber(directory + chunks * 4, chunk);
-      this.setNumber(directory - 4, chunks + 1);
+      this.setNumber(chunks + length * 4, chunk);
+      this.setNumber(chunks - 4, length + 1);
     }
     return true;
+  }
+
+  /** A list with room for so many addresses, in the place of a shorter one. Its capacity and length stand in front of it. */
+  private list(before: number, length: number): number | undefined {
+    if (before !== 0 && this.number32(before - 8) >= length) return before;
+    const capacity = Math.max(30, 2 * length);
+    const block = this.allocate(capacity * 4 + 8);
+    if (block === undefined) return undefined;
+    const list = block + 8;
+    const used = before === 0 ? 0 : this.number32(before - 4);
+    this.setNumber(list - 8, capacity);
+    this.setNumber(list - 4, used);
+    for (let i = 0; i < used; i++) this.setNumber(list + i * 4, this.number32(before + i * 4));
+    if (before !== 0) this.free(before - 8, this.number32(before - 8) * 4 + 8);
+    return list;
+  }
+
+  /** Puts a block by that will be used again as it is. Each has the address of the one before. */
+  private putBy(which: number, block: number): void {
+    this.setNumber(block, this.number32(at.meta + which * 4));
+    this.setNumber(at.meta + which * 4, block);
+  }
+
+  private reused(which: number): number | undefined {
+    const block = this.number32(at.meta + which * 4) >>> 0;
+    if (block === 0) return undefined;
+    this.setNumber(at.meta + which * 4, this.number32(block));
+    return block;
   }
 
   /** A block of memory, from what was freed if something fits; `undefined` where the memory is at its limit. */
@@ -465,8 +613,8 @@ export class Bank {
     const block = this.number32(at.meta + meta.next * 4) >>> 0;
     const end = block + size;
     if (end > this.bytes) {
-      // A sixteenth more than is needed now, so that the memory does not grow at every turn.
-      const pages = Math.ceil((end - this.bytes + this.bytes / 16) / page);
+      // More than is needed now, so that the memory does not grow at every turn.
+      const pages = Math.ceil((end - this.bytes + Math.max(growth, this.bytes / 16)) / page);
       const allowed = Math.min(pages, Math.floor((this.limit - this.bytes) / page));
       if (end > this.bytes + allowed * page) return undefined;
       try {
@@ -479,6 +627,44 @@ export class Bank {
     }
     this.setNumber(at.meta + meta.next * 4, end);
     return block;
+  }
+
+  /** A block that is 0 all over: as all memory is that was not in use before. */
+  private zeroed(bytes: number): number | undefined {
+    const used = this.number32(at.meta + meta.next * 4) >>> 0;
+    const block = this.allocate(bytes);
+    if (block !== undefined && block < used) this.numbers.fill(0, block >>> 2, (block + bytes) >>> 2);
+    return block;
+  }
+
+  /** A page for the past: where chunks are no longer needed, out of one of these. */
+  private page(): number | undefined {
+    const chunkBytes = this.strides.state * 2 ** this.chunkBits;
+    let page = this.reused(meta.freePages);
+    if (page === undefined && chunkBytes >= pageBytes) {
+      page = this.reused(meta.freeChunks);
+      const pages = page === undefined ? 0 : Math.floor(chunkBytes / pageBytes);
+      for (let i = 1; i < pages; i++) this.putBy(meta.freePages, (page as number) + i * pageBytes);
+    }
+    if (page === undefined) return this.zeroed(pageBytes);
+    this.numbers.fill(0, page >>> 2, (page + pageBytes) >>> 2);
+    return page;
+  }
+
+  private ground(): ConstructorParameters<typeof Past>[1] {
+    return {
+      number: (address) => this.number32(address),
+      setNumber: (address, value) => this.setNumber(address, value),
+      zeroed: (bytes) => this.zeroed(bytes),
+      page: () => this.page(),
+      list: (before, length) => this.list(before, length),
+      exports: () => this.exports,
+    };
+  }
+
+  /** Bytes that the states take and what finds them: all that was ever in use but the buffers. */
+  get stored(): number {
+    return (this.number32(at.meta + meta.next * 4) >>> 0) - this.buffers.end;
   }
 
   private free(block: number, bytes: number): void {
@@ -509,11 +695,13 @@ export class Bank {
         source = buffers.inbox;
         this.numbers.set(bank.numbers.subarray(from >>> 2, to >>> 2), source >>> 2);
       }
+      const { numbers } = bank;
       for (let shard = this.first; shard < this.end; shard++) {
-        const arriving = bank.arriving(shard);
+        const arriving = numbers[at.counts / 4 + shard] as number;
         if (arriving === 0) continue;
         const before = this.count(shard);
-        exports.insert(this.descriptorOf(shard), source, arriving, buffers.masks);
+        const unknown = this.past === undefined ? arriving : this.past.sieve(shard, source, arriving);
+        if (unknown > 0) exports.insert(this.descriptorOf(shard), source, unknown, buffers.masks);
         source += arriving * strides.sorted;
         if (active !== 0) this.check(shard, before, found);
       }

@@ -24,6 +24,8 @@ export interface Standing {
 
 interface Header extends Omit<Standing, 'levels'> {
   readonly identity: Identity;
+  /** The sorts whose members are interchanged. */
+  readonly sorts: readonly string[];
   /** How many levels' ends stand in front of the states. */
   readonly levels: number;
   readonly states: number;
@@ -41,6 +43,7 @@ export class Checkpoints {
   private readonly options: CheckpointOptions;
   private readonly file: string;
   private readonly identity: Identity;
+  private readonly sorts: readonly string[];
   private readonly bytesPerState: number;
   /** When the last one was finished, or the search began. */
   private since = performance.now();
@@ -51,10 +54,11 @@ export class Checkpoints {
   private problem: string | undefined;
 
   /** Throws where the file cannot be written. */
-  constructor(options: CheckpointOptions, identity: Identity, bytesPerState: number) {
+  constructor(options: CheckpointOptions, identity: Identity, sorts: readonly string[], bytesPerState: number) {
     this.options = options;
     this.file = realFile(options.file);
     this.identity = identity;
+    this.sorts = sorts;
     this.bytesPerState = bytesPerState;
     refuseUnwritable(this.file, options.file);
   }
@@ -86,6 +90,7 @@ export class Checkpoints {
     if (this.written?.states === states && this.written.transitions === transitions) return;
     const header: Header = {
       identity: this.identity,
+      sorts: this.sorts,
       ...rest,
       transitions,
       levels: levels.length,
@@ -135,6 +140,13 @@ function* piecesOf(levels: readonly (readonly number[])[], crew: Crew): Generato
 
 function bytesOf(numbers: Int32Array): Uint8Array {
   return new Uint8Array(numbers.buffer);
+}
+
+/** The sorts by which the search was reduced that wrote a checkpoint. Throws `CheckpointError`. */
+export function sortsOfCheckpoint(file: string): readonly string[] {
+  const reader = new CheckpointReader(file);
+  reader.close();
+  return (reader.header as Header).sorts;
 }
 
 /** Gives the states of a checkpoint to banks that have none; returns where the search stood. Throws `CheckpointError`. */

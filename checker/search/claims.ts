@@ -18,7 +18,7 @@ export function decidingAnswer({ kind }: Property): boolean {
 }
 
 /** Whether a property was found not to hold. */
-export function isViolated(claim: Claim<unknown>): boolean {
+function isViolated(claim: Claim<unknown>): boolean {
   return claim.decided !== undefined && claim.property.kind !== 'reachable';
 }
 
@@ -39,7 +39,18 @@ export interface Evidence {
 /** What a result says of the whole search. */
 export type Exploration = Pick<
   CheckResult,
-  'states' | 'transitions' | 'depth' | 'seconds' | 'digest' | 'engine' | 'workers' | 'checkpoint' | 'explanation'
+  | 'states'
+  | 'transitions'
+  | 'depth'
+  | 'seconds'
+  | 'digest'
+  | 'engine'
+  | 'workers'
+  | 'store'
+  | 'storedBytes'
+  | 'omission'
+  | 'checkpoint'
+  | 'explanation'
 >;
 
 /** The result of a search that has ended, by itself or by a limit. */

@@ -10,16 +10,19 @@ import {
   withoutClockOrChance,
 } from '../../language/index.ts';
 import { Digest } from '../compile/hash.ts';
-import { generate, propertyBit, stridesOf } from '../compile/module.ts';
+import { generate, propertyBit, shards, stridesOf } from '../compile/module.ts';
+import type { PastShape } from '../compile/past.ts';
 import type { Program } from '../compile/program.ts';
 import { type CodeStatistics, explanationOf } from '../explanation.ts';
 import { Plan } from '../reduce/plan.ts';
 import type { Reduction } from '../reduce/reduction.ts';
-import type { CheckResult, Limit } from '../result.ts';
+import type { CheckResult, Limit, Path } from '../result.ts';
+import { audit } from './audit.ts';
 import { maxPages } from './bank.ts';
 import { Checkpoints, readCheckpoint, type Standing } from './checkpoint.ts';
 import { type Claim, decidingAnswer, isEnough, resultOf } from './claims.ts';
 import { Crew } from './crew.ts';
+import { Earlier, limitOf, pastOf } from './earlier.ts';
 import { heapIsOver } from './heap.ts';
 import { type Identity, identityOf } from './identity.ts';
 import { ModelErrorAtState, type Progress, type SearchOptions } from './options.ts';
@@ -72,9 +75,12 @@ class Exploration {
   private readonly claims: readonly Claim<Decision>[];
   private readonly maxMemory: number;
   private readonly reduction: Reduction;
+  private readonly past: PastShape | undefined;
   private readonly crew: Crew;
+  /** The levels whose states are not kept, with a store that is not exact. */
+  private readonly earlier: Earlier | undefined;
   private readonly ways: Ways;
-  private readonly identity: Identity;
+  private readonly identity: () => Identity;
   private readonly checkpoints: Checkpoints | undefined;
   private readonly start = clock();
   /** How long the searches took that this one goes on from. */
@@ -98,17 +104,26 @@ class Exploration {
     this.program = program;
     this.reduction = reduction;
     const { functions, rules, layout } = this.program;
-    const shape = { words: layout.words, rules: rules.length, tests: functions.length - rules.length };
     const propertyOf = Int32Array.from(functions, ({ what }) =>
       what.kind === 'rule' ? -1 : properties.indexOf(what.property),
     );
     // What is free on the machine, and within the limit of a container.
     this.maxMemory = options.maxMemory ?? Math.min(freemem(), process.availableMemory()) * freeShare;
+    const { store = 'exact', storeBits } = options;
+    this.past = pastOf(store, storeBits, this.maxMemory);
+    const shape = {
+      words: layout.words,
+      rules: rules.length,
+      tests: functions.length - rules.length,
+      past: this.past,
+    };
     this.crew = new Crew(shape, propertyOf, options.workers ?? 1, this.maxMemory);
-    this.ways = new Ways(this.program, this.reduction, this.crew);
-    this.identity = identityOf(this.program, sets, options);
+    this.earlier = this.past && new Earlier(this.crew);
+    this.ways = new Ways(this.program, this.reduction, this.crew, this.earlier);
+    this.identity = () => identityOf(program, sets, options, reduction.sorts);
     this.checkpoints =
-      options.checkpoint && new Checkpoints(options.checkpoint, this.identity, stridesOf(layout.words).state);
+      options.checkpoint &&
+      new Checkpoints(options.checkpoint, this.identity(), reduction.sorts, stridesOf(layout.words).state);
   }
 
   /** Of this search and those that it goes on from. */
@@ -152,6 +167,10 @@ class Exploration {
         this.limit = 'first violation';
         break;
       }
+      if (this.earlier?.settle(muchToTakeIn) === false) {
+        this.limit = 'max-memory';
+        break;
+      }
       if (!isBegun) this.ways.levels.push(this.crew.banks.flatMap((bank) => bank.beginLevel()));
       yield this.progress(states, waiting);
       yield* this.exploreLevel();
@@ -167,7 +186,7 @@ class Exploration {
   /** Takes over what an earlier search has left. */
   private *resume(file: string): Generator<Progress, void> {
     const { words } = this.program.layout;
-    const reading = readCheckpoint(file, this.identity, stridesOf(words).state, this.crew);
+    const reading = readCheckpoint(file, this.identity(), stridesOf(words).state, this.crew);
     let next = reading.next();
     for (; next.done !== true; next = reading.next()) yield this.progress(this.totals().states, 0);
     const { level, levels, transitions, seconds, decided } = next.value;
@@ -212,6 +231,7 @@ class Exploration {
       this.limit = this.reachedLimit(states);
       if (this.limit !== undefined) return;
       this.round(states);
+      if (this.limit === undefined && this.earlier?.release() === false) this.limit = 'temporary file';
       if (this.limit !== undefined) return;
     }
   }
@@ -256,12 +276,14 @@ class Exploration {
     const certain = Math.floor((maxStates - states) / Math.max(1, this.program.rules.length));
     const most = Math.max(1, Math.min(this.pace, certain));
     const report = this.crew.do({ do: 'expand', most }, Math.min(most, left) >= muchToExpand);
-    const missing = clock();
-    withoutClockOrChance(() => {
-      this.runMissed(report);
-      this.judgeStuck(report.stuck);
-    });
-    this.noteMissing(clock() - missing);
+    if (report.missed.length + report.stuck.length > 0) {
+      const missing = clock();
+      withoutClockOrChance(() => {
+        this.runMissed(report);
+        this.judgeStuck(report.stuck);
+      });
+      this.noteMissing(clock() - missing);
+    }
     this.relinkIfDue();
     const collected = this.collected();
     if (this.takeIn(this.level + 1)) {
@@ -327,7 +349,7 @@ class Exploration {
     const active = open.reduce((mask, isOpen, i) => (isOpen ? mask | propertyBit(i) : mask), 0);
     const { unknown, decided } = this.crew.do({ do: 'insert', active }, much);
     const missing = clock();
-    withoutClockOrChance(() => {
+    const test = (): void => {
       for (let i = 0; i < unknown.length; i += 3) {
         const [shard, id, about] = [unknown[i] as number, unknown[i + 1] as number, unknown[i + 2] as number];
         const compiled = this.program.functions[about];
@@ -337,8 +359,11 @@ class Exploration {
         const { property } = compiled.what;
         if (answer === decidingAnswer(property)) keepLeast(decided, this.program.properties.indexOf(property), state);
       }
-    });
-    this.noteMissing(clock() - missing);
+    };
+    if (unknown.length > 0) {
+      withoutClockOrChance(test);
+      this.noteMissing(clock() - missing);
+    }
     for (const [property, state] of decided) if (open[property] === true) this.decide(property, state, level);
     this.relinkIfDue();
     return true;
@@ -359,7 +384,17 @@ class Exploration {
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       this.relink();
-      throw new ModelErrorAtState(error, this.ways.pathTo(state, level));
+      throw new ModelErrorAtState(error, this.wayTo(state, level) ?? rethrow(error));
+    }
+  }
+
+  /** A path to a state, unless the model's functions do not do the same when they are run again. */
+  private wayTo(state: Int32Array, level: number): Path | undefined {
+    try {
+      return this.ways.pathTo(state, level);
+    } catch (error) {
+      if (error instanceof ModelError) return undefined;
+      throw error;
     }
   }
 
@@ -373,7 +408,7 @@ class Exploration {
   private relink(): void {
     const start = clock();
     const { version, footprintVersion: footprint } = this.program;
-    const bytes = generate(this.program, maxPages, this.reduction.canonical);
+    const bytes = generate(this.program, maxPages, this.reduction.canonical, this.past);
     this.crew.link(new WebAssembly.Module(bytes));
     const took = clock() - start;
     this.linked = { version, footprint, took, missing: 0 };
@@ -392,9 +427,20 @@ class Exploration {
     this.code = { ...this.code, missMilliseconds: this.code.missMilliseconds + took };
   }
 
+  /** Compares some states that were explored with what the language means; where something is left out it cannot be. */
+  private audit(): void {
+    if (Object.keys(this.program.narrowing).length > 0) return;
+    for (let shard = 0; shard < shards; shard += 4) {
+      const bank = this.crew.bankOf(shard);
+      const explored = bank.progress()[shard] as number;
+      if (explored > 0) audit(this.program, bank, shard, explored >> 1);
+    }
+  }
+
   /** Ends what does not end by itself. */
   close(): void {
     this.crew.close();
+    this.earlier?.close();
   }
 
   result(): CheckResult {
@@ -403,6 +449,8 @@ class Exploration {
     for (const bank of this.crew.banks) digest.addSums(...bank.digest);
     const { states } = this.totals();
     const { transitions, depth } = this;
+    const { store = 'exact' } = this.options;
+    if (store === 'exact') this.audit();
     const decided = this.claims.flatMap((claim) => claim.decided ?? []);
     const ways = withoutClockOrChance(() => this.ways.pathsTo(decided));
     const run = {
@@ -413,10 +461,13 @@ class Exploration {
       digest: digest.toString(),
       engine: 'compiled' as const,
       workers: this.crew.workers,
+      store,
+      storedBytes: this.crew.banks.reduce((sum, bank) => sum + bank.stored, 0),
+      ...(this.earlier === undefined ? {} : { omission: this.earlier.omission() }),
       ...(this.checkpoints === undefined ? {} : { checkpoint: this.checkpoints.saved() }),
       ...(this.options.explain === true ? { explanation: explanationOf(this.program, this.code) } : {}),
     };
-    return resultOf(this.instance, this.claims, run, this.limit, ({ property }, decision) => {
+    return resultOf(this.instance, this.claims, run, this.limit ?? limitOf(store), ({ property }, decision) => {
       const way = ways[decided.indexOf(decision)];
       if (way === undefined) throw new Error('a property was decided in a state without a path');
       const state = this.program.layout.unpack(way.end);
@@ -428,6 +479,10 @@ class Exploration {
       return { path: way.path, binding };
     });
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 const initialStatesPerRound = 4096;

@@ -25,11 +25,15 @@ export function identityOf(
   { instance, layout, properties }: Program,
   sets: readonly PropertySet[],
   options: SearchOptions,
+  sorts: readonly string[],
 ): Identity {
   const { model, size, sizes, variant, rules } = instance;
   const shown = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
   const option = (what: string, value: string): Aspect => ({ what, value, kind: 'option' });
   const hash = (what: string, value: unknown): Aspect => ({ what, value: hashOf(JSON.stringify(value)), kind: 'hash' });
+  const { symmetry, slice, partialOrder } = options;
+  const wishes = Object.entries({ symmetry, slice, 'partial order': partialOrder });
+  const reductions = wishes.filter(([, wish]) => wish === true);
   const numbers = Object.entries(sizes).map(([name, value]) => `${name}=${value}`);
   return [
     { what: 'the version of svacheck', value: version, kind: 'version' },
@@ -38,6 +42,8 @@ export function identityOf(
     option('the size', shown([size])),
     option('the set of sizes', numbers.join(' ')),
     option('the choice of properties', options.properties === undefined ? 'all' : shown(options.properties)),
+    option('the choice of reductions', reductions.length === 0 ? 'none' : reductions.map(([name]) => name).join(', ')),
+    hash('the list of symmetric sorts', sorts),
     hash(
       'the state of the model',
       layout.leaves.map(({ path, count, word, shift, bits }) => [path, count, word, shift, bits]),

@@ -2,7 +2,7 @@
  * What a search may be told, and what it tells while it runs.
  */
 import { ModelError } from '../../language/index.ts';
-import type { Engine, Path } from '../result.ts';
+import type { Engine, Path, Store } from '../result.ts';
 
 /** Limits and wishes for a search. */
 export interface SearchOptions {
@@ -30,6 +30,13 @@ export interface SearchOptions {
   readonly slice?: boolean | undefined;
   /** Leaves out orders of independent steps that no property can tell apart; traces may not be shortest. Default false. */
   readonly partialOrder?: boolean | undefined;
+  /** What is kept of states, by the compiled engine; default `exact`. The others can neither write nor read checkpoints. */
+  readonly store?: Store | undefined;
+  /**
+   * How many bits a fingerprint has in the store `compact` (default and at most 64), or the array in the store `bitstate`
+   * (default what fits into half the memory, as a power of two). With few of them a search omits many states.
+   */
+  readonly storeBits?: number | undefined;
   /** The result says what the compiled engine made of the model; default false. */
   readonly explain?: boolean | undefined;
   /** Once it is aborted, the search stops as at a limit, as soon as its caller goes on with it. */

@@ -1,6 +1,6 @@
 /**
- * The phases of a round, on the banks of one thread: collect successors, sort them by shard, make room, take them in. Between
- * two phases the threads wait for each other.
+ * The phases of a round, on the banks of one thread: collect successors, sort them by shard, make room, take them in; and one
+ * between two levels, where states are not kept. Between two phases the threads wait for each other.
  */
 import { unknownNote } from '../compile/module.ts';
 import type { Bank, Notes } from './bank.ts';
@@ -10,7 +10,8 @@ export type Phase =
   | { readonly do: 'expand'; readonly most: number }
   | { readonly do: 'sort' }
   | { readonly do: 'reserve' }
-  | { readonly do: 'insert'; readonly active: number };
+  | { readonly do: 'insert'; readonly active: number }
+  | { readonly do: 'settle' };
 
 /** What a phase comes to. */
 export interface Report {
@@ -60,6 +61,9 @@ export function run(
         break;
       case 'insert':
         bank.insert(all, phase.active, (notes) => sift(notes, bank, propertyOf, report));
+        break;
+      case 'settle':
+        if (!bank.settle()) report.full = true;
         break;
       default:
         phase satisfies never;

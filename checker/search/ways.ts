@@ -2,13 +2,13 @@
  * Shortest paths without stored edges: from a state back, level by level, by exploring each earlier level once more and
  * looking for the states that lead there. Of several the least is taken, so that paths do not depend on the order of search.
  */
-import { ModelError } from '../../language/index.ts';
 import { shards } from '../compile/module.ts';
 import type { Program } from '../compile/program.ts';
-import type { Reduction } from '../reduce/reduction.ts';
+import { type Reduction, unsteady } from '../reduce/reduction.ts';
 import type { Path } from '../result.ts';
 import type { Bank } from './bank.ts';
 import type { Crew } from './crew.ts';
+import type { Earlier } from './earlier.ts';
 import { isLess } from './phases.ts';
 
 interface Target {
@@ -29,11 +29,14 @@ export class Ways {
   private readonly program: Program;
   private readonly reduction: Reduction;
   private readonly crew: Crew;
+  /** Where the states are that are not kept. */
+  private readonly earlier: Earlier | undefined;
 
-  constructor(program: Program, reduction: Reduction, crew: Crew) {
+  constructor(program: Program, reduction: Reduction, crew: Crew, earlier?: Earlier) {
     this.program = program;
     this.reduction = reduction;
     this.crew = crew;
+    this.earlier = earlier;
   }
 
   pathTo(state: Int32Array, level: number): Path {
@@ -48,18 +51,15 @@ export class Ways {
       const open = chains.filter((chain, i) => (targets[i] as Target).level - chain.length + 1 === level);
       const before = this.predecessors(
         level - 1,
-        open.map((chain) => chain[0] as Int32Array),
+        open.map((chain) => chain.at(-1) as Int32Array),
       );
       for (const chain of open) {
-        const first = before.get(String(chain[0]));
-        if (first === undefined) {
-          const problem = "does not do the same when explored again: a model's functions must not keep state of their own";
-          throw new ModelError(problem, { model: this.program.instance.model.name });
-        }
-        chain.unshift(first);
+        const previous = before.get(String(chain.at(-1)));
+        if (previous === undefined) throw unsteady(this.program);
+        chain.push(previous);
       }
     }
-    return chains.map((chain) => this.reduction.concrete(chain));
+    return chains.map((chain) => this.reduction.concrete(chain.toReversed()));
   }
 
   /** The least state of a level that leads to each of the states. */
@@ -90,6 +90,7 @@ export class Ways {
       const end = (this.levels[level] as readonly number[])[shard] as number;
       const most = Math.max(1, Math.floor(16384 / Math.max(1, this.program.rules.length)));
       for (let id = level === 0 ? 0 : ((this.levels[level - 1] as readonly number[])[shard] as number); id < end; ) {
+        this.earlier?.recall(shard, id);
         const [hits, done] = met(bank, shard, id, Math.min(end - id, most));
         for (let i = id; hits.length > 0 && i < id + done; i++) {
           const [own] = met(bank, shard, i, 1);

@@ -1,30 +1,28 @@
 /**
  * `svacheck check`: explores models and decides their properties, or finds their variants as recorded.
  */
-import type { Command } from 'commander';
-import { ModelErrorAtState, search, type SearchOptions } from '../../checker/index.ts';
-import { propertiesOf } from '../../language/index.ts';
+import { inspect } from 'node:util';
+import { type Command, Option } from 'commander';
+import { CheckpointError } from '../../checker/index.ts';
 import { type Colours, coloursFor } from '../../reports/colours.ts';
+import { explanationLines } from '../../reports/explain.ts';
 import { jsonOf } from '../../reports/json.ts';
 import { mermaidOf } from '../../reports/mermaid.ts';
-import { progressLine } from '../../reports/progress.ts';
 import { compare, type Run, sorted } from '../../reports/run.ts';
+import { reductionLines } from '../../reports/reductions.ts';
 import { remarks, summaryOfVariants, summaryOfVerdicts } from '../../reports/summary.ts';
-import { traceLines, violations } from '../../reports/terminal.ts';
+import { violations } from '../../reports/terminal.ts';
 import { pageWidth, wrap } from '../../reports/table.ts';
-import { showBinding } from '../../traces/around.ts';
-import { type Trace, traceOf } from '../../traces/trace.ts';
+import { checkpointLines, nameOf, notStartedLines } from '../go-on.ts';
+import { interruption } from '../interrupt.ts';
 import { jsonFile } from '../json-file.ts';
 import { loadProtocols } from '../load.ts';
 import { another, bytes, count, seconds, setSize } from '../options.ts';
-import { plan, type Planned, recordOf, type Wishes } from '../plan.ts';
+import { plan, type Planned, type Wishes } from '../plan.ts';
+import { runOf, type SearchWishes } from '../run.ts';
 import { UsageError } from '../usage-error.ts';
 
-interface CheckOptions extends Wishes {
-  readonly keepGoing?: true;
-  readonly maxStates?: number;
-  readonly maxSeconds?: number;
-  readonly maxMemory?: number;
+interface CheckOptions extends Wishes, SearchWishes {
   readonly json?: string;
   readonly mermaid?: true;
   readonly typecheck: boolean;
@@ -50,14 +48,39 @@ export function addCheck(program: Command): void {
     .option('--keep-going', 'explore on after the violations that were looked for, until every property is decided')
     .option('--max-states <n>', 'stop after so many states', count)
     .option('--max-seconds <s>', 'stop after so many seconds', seconds)
-    .option('--max-memory <bytes>', "stop when so much is in use, such as 2G (at most 85 % of Node's heap)", bytes)
+    .option(
+      '--max-memory <bytes>',
+      'stop when the states and all that is kept about them fill so much memory, such as 2G (default: 85 % of what is free)',
+      bytes,
+    )
+    .addOption(
+      new Option('--engine <engine>', 'how to explore: by generated code, or plainly, slowly, and with the same result')
+        .choices(['compiled', 'plain'])
+        .default('compiled'),
+    )
+    .option('--workers <n>', 'explore with so many threads (default: one for each core)', count)
+    .addOption(
+      new Option(
+        '--store <store>',
+        'what to keep of states: all; fingerprints, or bits, where memory does not hold all, and some may be omitted',
+      )
+        .choices(['exact', 'compact', 'bitstate'])
+        .default('exact'),
+    )
+    .option('--symmetry', 'count states as one that differ only in the names of interchangeable members')
+    .option('--slice', 'explore for each property only the part of the model that it depends on')
+    .option('--por', 'partial order reduction: leave out orders of independent steps that no property can tell apart')
+    .option('--explain', 'tell what was made of the model: what runs as generated code, what does not and why')
+    .option('--checkpoint <file>', 'write a checkpoint now and then, at a limit and when interrupted, to go on from')
+    .option('--checkpoint-every <s>', 'the seconds between two checkpoints (default: 60)', seconds)
+    .option('--resume <file>', 'go on from a checkpoint of the same model, size, variant and properties')
     .option('--json <file>', 'write the results as JSON, - for standard output')
     .option('--mermaid', 'print each counterexample as a Mermaid sequence diagram')
     .option('--no-typecheck', 'do not check the types of FILE.ts')
     .addHelpText(
       'after',
-      '\nExit code: 0 all hold, 1 violated, 2 usage or model error, 3 unknown. With --variant all, 0 means that every\n' +
-        'variant was found as recorded.\n\n' +
+      '\nExit code: 0 all hold, 1 violated, 2 usage or model error, 3 unknown or interrupted. With --variant all, 0 means\n' +
+        'that every variant was found as recorded.\n\n' +
         'Example:\n  svacheck check atc-invalidation --set page=1 --max-seconds 60 --json result.json',
     )
     .action(async (targets: readonly string[], options: CheckOptions) => {
@@ -66,11 +89,10 @@ export function addCheck(program: Command): void {
 }
 
 async function check(targets: readonly string[], options: CheckOptions): Promise<number> {
-  if (options.json === '-' && options.mermaid === true) {
-    throw new UsageError('--json - and --mermaid both want standard output: give --json a file');
-  }
+  refuseTogether(options);
   const writeJson = options.json === undefined ? undefined : jsonFile(options.json);
   const searches = plan(await loadProtocols(targets, options), options);
+  refuseSeveral(searches, options);
 
   // What a program reads has standard output for itself.
   const stream = options.json === '-' || options.mermaid === true ? process.stderr : process.stdout;
@@ -81,70 +103,74 @@ async function check(targets: readonly string[], options: CheckOptions): Promise
   const instances = searches.map(({ instance }) => instance);
   const isRecord = options.variant === 'all';
   const summary = isRecord ? summaryOfVariants(instances, colours) : summaryOfVerdicts(instances, colours);
+  const wish = interruption();
   const runs: Run[] = [];
-  let failure: string | undefined;
+  let failure: Error | undefined;
   try {
     for (const planned of searches) {
-      const run = runOf(planned, options);
+      if (wish.signal.aborted) break;
+      const run = await runOf(planned, options, wish);
       if (runs.length === 0) print(summary.head);
       runs.push(run);
       print(summary.rowOf(run));
     }
   } catch (error) {
-    failure = error instanceof Error ? error.message : String(error);
+    failure = error instanceof Error ? error : new Error(inspect(error));
     throw error;
   } finally {
     print(details(runs, isRecord, colours));
     if (options.mermaid === true) process.stdout.write(diagrams(runs).join('\n'));
-    writeJson?.(await jsonOf(runs, failure));
+    const notStarted = failure === undefined ? instances.slice(runs.length) : [];
+    if (searches.length === 1)
+      print(section(runs.flatMap(({ result }) => checkpointLines(result, process.argv.slice(2)))));
+    print(section(notStartedLines(notStarted)));
+    // A checkpoint is refused before anything is done, and so the results of an earlier check stay.
+    if (!isRefused(failure)) writeJson?.(await jsonOf(runs, failure?.message, notStarted));
   }
-  return exitCode(runs, isRecord);
+  return exitCode(runs, isRecord, runs.length < searches.length);
 }
 
-/** One search, and the traces that it found. */
-function runOf(planned: Planned, options: CheckOptions): Run {
-  const { instance, sets, only, variant } = planned;
-  const isRecord = options.variant === 'all';
-  const progress = progressLine(process.stderr);
-  const name = variant === undefined ? instance.model.name : `${instance.model.name} ${variant.name}`;
-  const recorded = variant === undefined ? {} : recordOf(variant, only);
-  const awaited = Object.keys(recorded);
-  const searchOptions: SearchOptions = {
-    properties: only,
-    keepGoing: options.keepGoing,
-    until: awaited.length === 0 ? undefined : awaited,
-    maxStates: options.maxStates,
-    maxSeconds: options.maxSeconds,
-    maxMemory: options.maxMemory,
-    onProgress: (state) => progress.show(name, state),
-  };
-  try {
-    const result = search(instance, sets, searchOptions);
-    const traces = new Map<string, Trace>();
-    const members = new Map<string, string>();
-    for (const { name: property, path, binding = {} } of result.properties) {
-      if (path === undefined) continue;
-      traces.set(property, traceOf(instance, path));
-      members.set(property, showBinding(instance, sets, property, binding));
+function isRefused(failure: Error | undefined): boolean {
+  return failure instanceof UsageError && failure.cause instanceof CheckpointError;
+}
+
+/** Refuses options that do not go together. */
+function refuseTogether(options: CheckOptions): void {
+  if (options.json === '-' && options.mermaid === true) {
+    throw new UsageError('--json - and --mermaid both want standard output: give --json a file');
+  }
+  const { workers, explain, symmetry, slice, por } = options;
+  const store = options.store === 'exact' ? undefined : options.store;
+  const ofCompiled = { workers, store, explain, symmetry, slice, por, ...checkpointOptions(options) };
+  for (const [name, value] of Object.entries(ofCompiled)) {
+    if (options.engine === 'plain' && value !== undefined) {
+      throw new UsageError(`--${name} is for the compiled engine: leave out --engine plain, or --${name}`);
     }
-    const run = {
-      instance,
-      properties: propertiesOf(instance, sets, only),
-      result,
-      traces,
-      members,
-    };
-    if (isRecord) return { ...run, recorded };
-    const [main] = awaited;
-    return main === undefined ? run : { ...run, main };
-  } catch (error) {
-    if (!(error instanceof ModelErrorAtState)) throw error;
-    const trace = traceOf(instance, error.path);
-    const lead = trace.steps.length === 0 ? 'in an initial state' : 'after these steps:';
-    const lines = [error.message, lead, ...traceLines(trace, coloursFor(process.stderr))];
-    throw new UsageError(lines.join('\n').trimEnd(), { cause: error });
-  } finally {
-    progress.clear();
+  }
+  for (const [name, value] of Object.entries(checkpointOptions(options))) {
+    if (store !== undefined && value !== undefined) {
+      throw new UsageError(`--${name} needs all states, which --store ${store} does not keep: leave out one of them`);
+    }
+  }
+  if (options.checkpointEvery !== undefined && options.checkpoint === undefined) {
+    throw new UsageError('--checkpoint-every says how often: --checkpoint FILE says where to');
+  }
+}
+
+function checkpointOptions({ checkpoint, resume }: CheckOptions): Readonly<Record<string, string | undefined>> {
+  return { checkpoint, resume };
+}
+
+/** A checkpoint is of one search. */
+function refuseSeveral(searches: readonly Planned[], options: CheckOptions): void {
+  if (searches.length === 1) return;
+  for (const [name, value] of Object.entries(checkpointOptions(options))) {
+    if (value === undefined) continue;
+    const named = searches.map(({ instance }) => nameOf(instance));
+    const some = named.length > 3 ? [...named.slice(0, 3), '...'] : named;
+    throw new UsageError(
+      `--${name} is for one search, and this check has ${named.length} (${some.join('; ')}): name one model, or one variant`,
+    );
   }
 }
 
@@ -152,7 +178,10 @@ function runOf(planned: Planned, options: CheckOptions): Run {
 function details(runs: readonly Run[], isRecord: boolean, colours: Colours): readonly string[] {
   const notable = isRecord ? runs.filter((run) => compare(run, run.recorded ?? {}).verdict !== 'as recorded') : runs;
   return [
-    ...section(notable.flatMap((run) => remarks(run))),
+    ...section(notable.flatMap((run) => [...reductionLines(run.result), ...remarks(run)])),
+    ...runs.flatMap(({ instance, result: { explanation } }) =>
+      explanation === undefined ? [] : ['', ...explanationLines(nameOf(instance), explanation, colours)],
+    ),
     ...notable.flatMap((run) => {
       const wrong = isRecord ? differences(run, colours) : [];
       return isRecord && wrong.length === 0 ? [] : [...wrong, ...violations(run, colours)];
@@ -187,8 +216,9 @@ function diagrams(runs: readonly Run[]): readonly string[] {
   );
 }
 
-function exitCode(runs: readonly Run[], isRecord: boolean): number {
+function exitCode(runs: readonly Run[], isRecord: boolean, isUnfinished: boolean): number {
   const verdicts = runs.map((run) => (isRecord ? compare(run, run.recorded ?? {}).verdict : run.result.verdict));
   if (verdicts.some((verdict) => verdict === 'violated' || verdict === 'differs')) return 1;
+  if (isUnfinished || runs.some(({ result }) => result.limit === 'interrupted')) return 3;
   return verdicts.includes('unknown') ? 3 : 0;
 }

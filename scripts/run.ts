@@ -1,0 +1,113 @@
+/**
+ * One search as the command line asks for it, and the traces that it finds.
+ */
+import { availableParallelism } from 'node:os';
+import {
+  CheckpointError,
+  type Engine,
+  ModelErrorAtState,
+  searchAsync,
+  type SearchOptions,
+  type Store,
+} from '../checker/index.ts';
+import { propertiesOf } from '../language/index.ts';
+import { coloursFor } from '../reports/colours.ts';
+import { progressLine } from '../reports/progress.ts';
+import type { Run } from '../reports/run.ts';
+import { traceLines } from '../reports/terminal.ts';
+import { showBinding } from '../traces/around.ts';
+import { type Trace, traceOf } from '../traces/trace.ts';
+import type { Interruption } from './interrupt.ts';
+import { type Planned, recordOf, type Wishes } from './plan.ts';
+import { UsageError } from './usage-error.ts';
+
+/** How the command line asks to search. */
+export interface SearchWishes {
+  readonly keepGoing?: true;
+  readonly maxStates?: number;
+  readonly maxSeconds?: number;
+  readonly maxMemory?: number;
+  readonly engine: Engine;
+  readonly workers?: number;
+  readonly store: Store;
+  readonly symmetry?: true;
+  readonly slice?: true;
+  readonly por?: true;
+  readonly explain?: true;
+  readonly checkpoint?: string;
+  readonly checkpointEvery?: number;
+  readonly resume?: string;
+}
+
+/** One search, and the traces that it found. */
+export async function runOf(planned: Planned, options: Wishes & SearchWishes, wish: Interruption): Promise<Run> {
+  const { instance, sets, only, variant, source } = planned;
+  const isRecord = options.variant === 'all';
+  const progress = progressLine(process.stderr);
+  const { engine, checkpoint, checkpointEvery: every = 60 } = options;
+  const name = variant === undefined ? instance.model.name : `${instance.model.name} ${variant.name}`;
+  const recorded = variant === undefined ? {} : recordOf(variant, only);
+  const awaited = Object.keys(recorded);
+  const told = (): void => {
+    progress.clear();
+    process.stderr.write('interrupted: it stops and tells what is known; once more ends it at once\n');
+  };
+  let isTracing = false;
+  const searchOptions: SearchOptions = {
+    properties: only,
+    keepGoing: options.keepGoing,
+    until: awaited.length === 0 ? undefined : awaited,
+    maxStates: options.maxStates,
+    maxSeconds: options.maxSeconds,
+    maxMemory: options.maxMemory,
+    engine,
+    workers: options.workers ?? availableParallelism(),
+    store: options.store,
+    symmetry: options.symmetry,
+    slice: options.slice,
+    partialOrder: options.por,
+    explain: options.explain,
+    signal: wish.signal,
+    checkpoint: checkpoint === undefined ? undefined : { file: checkpoint, every },
+    resume: options.resume,
+    source,
+    onProgress: (state) => {
+      progress.show(name, state);
+      // Traces cannot be stopped on the way; a search in several parts explores on after those of one.
+      if (state.tracing === true) wish.release();
+      else if (isTracing) wish.listen(told);
+      isTracing = state.tracing === true;
+    },
+  };
+  wish.listen(told);
+  try {
+    const result = await searchAsync(instance, sets, searchOptions);
+    const traces = new Map<string, Trace>();
+    const members = new Map<string, string>();
+    for (const { name: property, path, binding = {} } of result.properties) {
+      if (path === undefined) continue;
+      traces.set(property, traceOf(instance, path));
+      members.set(property, showBinding(instance, sets, property, binding));
+    }
+    const run = {
+      instance,
+      properties: propertiesOf(instance, sets, only),
+      result,
+      traces,
+      members,
+    };
+    if (isRecord) return { ...run, recorded };
+    const [main] = awaited;
+    return main === undefined ? run : { ...run, main };
+  } catch (error) {
+    if (error instanceof CheckpointError) throw new UsageError(error.message, { cause: error });
+    if (!(error instanceof ModelErrorAtState)) throw error;
+    const trace = traceOf(instance, error.path);
+    const lead = trace.steps.length === 0 ? 'in an initial state' : 'after these steps:';
+    const lines = [error.message, lead, ...traceLines(trace, coloursFor(process.stderr))];
+    throw new UsageError(lines.join('\n').trimEnd(), { cause: error });
+  } finally {
+    wish.release();
+    progress.clear();
+  }
+}

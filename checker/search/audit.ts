@@ -21,7 +21,7 @@ export function audit(program: Program, bank: Bank, shard: number, id: number): 
   const { words, stride, count } = bank.successorsFrom(0);
   const found = Array.from({ length: count }, (_, i) => String(words.subarray(i * stride, (i + 1) * stride - 1)));
   const meant: string[] = [];
-  successors(program.instance, program.layout.unpack(before), true, (_rule, _bound, next) => {
+  successors(program.instance, program.layout.unpack(before), false, (_rule, _bound, next) => {
     meant.push(String(program.layout.pack(next)));
   });
   if (found.toSorted().join(' ') !== meant.toSorted().join(' ')) throw unsteady(program);

@@ -3,7 +3,9 @@
  * All that describes it lies in the memory itself, so that several threads can work on it, one at a time.
  */
 import { allRules } from '../compile/program.ts';
-import { chunkBitsOf, descriptor, type Exports, idBits, noteBytes, shards, stridesOf } from '../compile/module.ts';
+import { chunkBitsOf, descriptor, idBits, noteBytes, shards, stridesOf } from '../compile/format.ts';
+import type { ProgramExports } from '../compile/module.ts';
+import type { StoreExports } from '../compile/store.ts';
 import { pageBytes, type PastShape } from '../compile/past.ts';
 import { Past } from './past.ts';
 
@@ -154,12 +156,21 @@ export class Bank {
   private view: Int32Array;
   private module: WebAssembly.Module | undefined;
   /** Of the module in use, once it is needed. */
-  private code: Exports | undefined;
+  private code: ProgramExports | undefined;
+  private readonly store: WebAssembly.Module;
+  private storeCode: StoreExports | undefined;
 
-  constructor(number: number, memory: WebAssembly.Memory, shape: BankShape, limit: number) {
+  constructor(
+    number: number,
+    memory: WebAssembly.Memory,
+    store: WebAssembly.Module,
+    shape: BankShape,
+    limit: number,
+  ) {
     const { banks } = shape;
     this.number = number;
     this.memory = memory;
+    this.store = store;
     this.first = Math.ceil((number * shards) / banks);
     this.end = Math.ceil(((number + 1) * shards) / banks);
     this.shape = shape;
@@ -171,7 +182,7 @@ export class Bank {
     this.view = new Int32Array(memory.buffer);
   }
 
-  /** Takes another module in use. */
+  /** Takes another module of the program in use. */
   link(module: WebAssembly.Module): void {
     this.module = module;
     this.code = undefined;
@@ -379,7 +390,7 @@ export class Bank {
     this.setNumber(at.explored + shard * 4, states.explored);
     this.setNumber(at.levelEnd + shard * 4, states.levelEnd);
     for (const piece of this.pieces(shard)) read(piece);
-    if (states.count > 0) this.exports.rehash(this.descriptorOf(shard));
+    if (states.count > 0) this.visited.rehash(this.descriptorOf(shard));
     return true;
   }
 
@@ -390,11 +401,19 @@ export class Bank {
     this.setNumber(digest + 4, this.number32(digest + 4) + b);
   }
 
-  private get exports(): Exports {
+  private get visited(): StoreExports {
+    if (this.storeCode === undefined) {
+      const instance = new WebAssembly.Instance(this.store, { env: { memory: this.memory } });
+      this.storeCode = instance.exports as unknown as StoreExports;
+    }
+    return this.storeCode;
+  }
+
+  private get exports(): ProgramExports {
     if (this.code === undefined) {
       if (this.module === undefined) throw new Error('the bank has no code');
       const instance = new WebAssembly.Instance(this.module, { env: { memory: this.memory } });
-      this.code = instance.exports as unknown as Exports;
+      this.code = instance.exports as unknown as ProgramExports;
     }
     return this.code;
   }
@@ -492,7 +511,7 @@ export class Bank {
 
   private canonicalise(from: number): void {
     const { buffers, strides } = this;
-    this.exports.hash(buffers.successors + from * strides.successor, this.successors - from, buffers.hashes, at.counts);
+    this.visited.hash(buffers.successors + from * strides.successor, this.successors - from, buffers.hashes, at.counts);
   }
 
   /** Sorts the successors of this round by shard. */
@@ -505,7 +524,7 @@ export class Bank {
       numbers[at.offsets / 4 + shard] = start;
       start += (numbers[at.counts / 4 + shard] as number) * strides.sorted;
     }
-    this.exports.scatter(buffers.successors, this.successors, buffers.hashes, at.offsets);
+    this.visited.scatter(buffers.successors, this.successors, buffers.hashes, at.offsets);
   }
 
   /** How many successors of this round belong to a shard. */
@@ -543,7 +562,7 @@ export class Bank {
     this.setNumber(of + descriptor.index, block);
     this.setNumber(of + descriptor.mask, wanted - 1);
     if (index !== 0) {
-      this.exports.rehash(of);
+      this.visited.rehash(of);
       this.free(index, size * 4);
     }
     return true;
@@ -658,7 +677,7 @@ export class Bank {
       zeroed: (bytes) => this.zeroed(bytes),
       page: () => this.page(),
       list: (before, length) => this.list(before, length),
-      exports: () => this.exports,
+      exports: () => this.visited,
     };
   }
 
@@ -681,10 +700,10 @@ export class Bank {
    * states. `reserve` must have made room. Notes what is found.
    */
   insert(banks: readonly Bank[], active: number, found: (notes: Notes) => void): void {
-    const { exports, buffers, strides } = this;
+    const { exports, visited, buffers, strides } = this;
     exports.active.value = active;
-    exports.digestA.value = 0;
-    exports.digestB.value = 0;
+    visited.digestA.value = 0;
+    visited.digestB.value = 0;
     for (const bank of banks) {
       const from = bank.perShard(at.starts, this.first);
       const last = this.end - 1;
@@ -701,12 +720,12 @@ export class Bank {
         if (arriving === 0) continue;
         const before = this.count(shard);
         const unknown = this.past === undefined ? arriving : this.past.sieve(shard, source, arriving);
-        if (unknown > 0) exports.insert(this.descriptorOf(shard), source, unknown, buffers.masks);
+        if (unknown > 0) visited.insert(this.descriptorOf(shard), source, unknown, buffers.masks);
         source += arriving * strides.sorted;
         if (active !== 0) this.check(shard, before, found);
       }
     }
-    this.addDigest([exports.digestA.value, exports.digestB.value]);
+    this.addDigest([visited.digestA.value, visited.digestB.value]);
   }
 
   /** Tests properties on the states of a shard from `first` on, whose masks are in the buffer. */

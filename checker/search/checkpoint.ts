@@ -3,7 +3,7 @@
  * what can be built from them, the index of the visited set and the decision trees, is built anew.
  */
 import { realpathSync } from 'node:fs';
-import { shards } from '../compile/module.ts';
+import { shards } from '../compile/format.ts';
 import type { Saved } from '../result.ts';
 import { CheckpointReader, reasonOf, refusal, refuseUnwritable, writeFile } from './checkpoint-file.ts';
 import type { Crew } from './crew.ts';

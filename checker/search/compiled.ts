@@ -10,7 +10,9 @@ import {
   withoutClockOrChance,
 } from '../../language/index.ts';
 import { Digest } from '../compile/hash.ts';
-import { generate, propertyBit, shards, stridesOf } from '../compile/module.ts';
+import { propertyBit, shards, stridesOf } from '../compile/format.ts';
+import { generate } from '../compile/module.ts';
+import { generateStore } from '../compile/store.ts';
 import type { PastShape } from '../compile/past.ts';
 import type { Program } from '../compile/program.ts';
 import { type CodeStatistics, explanationOf } from '../explanation.ts';
@@ -117,7 +119,8 @@ class Exploration {
       tests: functions.length - rules.length,
       past: this.past,
     };
-    this.crew = new Crew(shape, propertyOf, options.workers ?? 1, this.maxMemory);
+    const visited = new WebAssembly.Module(generateStore(layout.words, maxPages, reduction.canonical, this.past));
+    this.crew = new Crew(shape, visited, propertyOf, options.workers ?? 1, this.maxMemory);
     this.earlier = this.past && new Earlier(this.crew);
     this.ways = new Ways(this.program, this.reduction, this.crew, this.earlier);
     this.identity = () => identityOf(program, sets, options, reduction.sorts);
@@ -408,7 +411,7 @@ class Exploration {
   private relink(): void {
     const start = clock();
     const { version, footprintVersion: footprint } = this.program;
-    const bytes = generate(this.program, maxPages, this.reduction.canonical, this.past);
+    const bytes = generate(this.program, maxPages);
     this.crew.link(new WebAssembly.Module(bytes));
     const took = clock() - start;
     this.linked = { version, footprint, took, missing: 0 };
@@ -430,7 +433,7 @@ class Exploration {
   /** Compares some states that were explored with what the language means; where something is left out it cannot be. */
   private audit(): void {
     if (Object.keys(this.program.narrowing).length > 0) return;
-    for (let shard = 0; shard < shards; shard += 4) {
+    for (let shard = 0; shard < shards; shard += 8) {
       const bank = this.crew.bankOf(shard);
       const explored = bank.progress()[shard] as number;
       if (explored > 0) audit(this.program, bank, shard, explored >> 1);

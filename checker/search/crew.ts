@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { shards } from '../compile/module.ts';
+import { shards } from '../compile/format.ts';
 import { Bank, type BankShape, maxPages, newMemory } from './bank.ts';
 import { type Answer, control, type HelperData, lastTurn, type Order, waitWhile } from './helper.ts';
 import { emptyReport, join, type Phase, type Report, run } from './phases.ts';
@@ -14,6 +14,7 @@ import { emptyReport, join, type Phase, type Report, run } from './phases.ts';
 export class Crew {
   readonly banks: readonly Bank[];
   private readonly shape: BankShape;
+  private readonly store: WebAssembly.Module;
   private readonly propertyOf: Int32Array;
   /** How many threads there are. */
   readonly workers: number;
@@ -23,14 +24,22 @@ export class Crew {
     [];
   private module: WebAssembly.Module | undefined;
 
-  constructor(shapeOfOne: Omit<BankShape, 'banks'>, propertyOf: Int32Array, workers: number, maxMemory: number) {
+  /** `store`: the module of the visited set. */
+  constructor(
+    shapeOfOne: Omit<BankShape, 'banks'>,
+    store: WebAssembly.Module,
+    propertyOf: Int32Array,
+    workers: number,
+    maxMemory: number,
+  ) {
     const bankLimit = maxPages * 65536;
     const count = Math.min(shards, workers * Math.ceil(maxMemory / workers / bankLimit));
     this.limit = maxMemory / count;
     const shape = { ...shapeOfOne, banks: count };
     const memories = Array.from({ length: count }, () => newMemory(shape));
-    this.banks = memories.map((memory, i) => new Bank(i, memory, shape, this.limit));
+    this.banks = memories.map((memory, i) => new Bank(i, memory, store, shape, this.limit));
     this.shape = shape;
+    this.store = store;
     this.propertyOf = propertyOf;
     this.workers = Math.min(workers, count);
   }
@@ -86,6 +95,7 @@ export class Crew {
         number,
         own: this.banksOf(number + 1).map((bank) => bank.number),
         memories: this.banks.map(({ memory }) => memory),
+        store: this.store,
         shape: this.shape,
         propertyOf: this.propertyOf,
         limit: this.limit,

@@ -15,6 +15,8 @@ export interface HelperData {
   /** The banks that it works on, by number. */
   readonly own: readonly number[];
   readonly memories: readonly WebAssembly.Memory[];
+  /** The module of the visited set. */
+  readonly store: WebAssembly.Module;
   readonly shape: BankShape;
   readonly propertyOf: Int32Array;
   /** The most bytes of one bank. */
@@ -37,9 +39,9 @@ function isHelperData(data: unknown): data is HelperData {
   return typeof data === 'object' && data !== null && 'control' in data && 'memories' in data;
 }
 
-function help({ control: shared, port, own, memories, shape, propertyOf, limit }: HelperData): void {
+function help({ control: shared, port, own, memories, store, shape, propertyOf, limit }: HelperData): void {
   const words = new Int32Array(shared);
-  const banks = memories.map((memory, i) => new Bank(i, memory, shape, limit));
+  const banks = memories.map((memory, i) => new Bank(i, memory, store, shape, limit));
   const mine = banks.filter(({ number }) => own.includes(number));
   Atomics.add(words, control.ready, 1);
   for (let turn = 0; ; ) {

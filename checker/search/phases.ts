@@ -2,7 +2,7 @@
  * The phases of a round, on the banks of one thread: collect successors, sort them by shard, make room, take them in; and one
  * between two levels, where states are not kept. Between two phases the threads wait for each other.
  */
-import { unknownNote } from '../compile/module.ts';
+import { unknownNote } from '../compile/format.ts';
 import type { Bank, Notes } from './bank.ts';
 
 /** What the threads do next. */

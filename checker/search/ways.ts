@@ -2,7 +2,7 @@
  * Shortest paths without stored edges: from a state back, level by level, by exploring each earlier level once more and
  * looking for the states that lead there. Of several the least is taken, so that paths do not depend on the order of search.
  */
-import { shards } from '../compile/module.ts';
+import { shards } from '../compile/format.ts';
 import type { Program } from '../compile/program.ts';
 import { type Reduction, unsteady } from '../reduce/reduction.ts';
 import type { Path } from '../result.ts';

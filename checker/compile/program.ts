@@ -72,6 +72,9 @@ export interface Witness {
   readonly checkState: (compiled: Compiled, words: Int32Array, outcome: Outcome) => void;
 }
 
+/** Thrown where a function turns out to read or write otherwise than what was left out of the model is based on. */
+export class Unforeseen extends Error {}
+
 /** In a note about a state: all rules have to be run on it, not one. */
 export const allRules = -1;
 
@@ -103,7 +106,9 @@ export class Program {
     this.nodeBudget = nodeBudget;
     this.machine = new Machine(this.layout);
     this.views = viewsOn(this.machine);
-    const rules: readonly What[] = instance.rules.flatMap((rule) => rule.bindings.map((bound) => ({ kind: 'rule', rule, bound })));
+    const rules: readonly What[] = instance.rules.flatMap((rule) =>
+      rule.bindings.map((bound) => ({ kind: 'rule', rule, bound })),
+    );
     const tests = properties.flatMap((property): readonly What[] =>
       property.kind === 'deadlock'
         ? [{ kind: 'final', property }]
@@ -136,7 +141,10 @@ export class Program {
     const outcome = this.outcome(compiled, words);
     if (typeof outcome !== 'object') return undefined;
     const { leaves } = this.narrowing;
-    return written(words, leaves === undefined ? outcome.writes : outcome.writes.filter(({ leaf }) => leaves.has(leaf)));
+    return written(
+      words,
+      leaves === undefined ? outcome.writes : outcome.writes.filter(({ leaf }) => leaves.has(leaf)),
+    );
   }
 
   /** What is to be explored after a state where generated code did not know a rule, or `allRules`. */
@@ -230,6 +238,9 @@ export class Program {
   }
 
   private giveUp(compiled: Compiled, form: Form, reason: string): void {
+    const { leaves, rules, amples } = this.narrowing;
+    if (form === 'immutable' && [leaves, rules, amples].some((part) => part !== undefined))
+      throw new Unforeseen(reason);
     compiled.form = form;
     compiled.reason = reason;
     this.version++;

@@ -3,14 +3,14 @@
  * symmetric. Their results become one.
  */
 import { type Instance, propertiesOf, type PropertySet } from '../../language/index.ts';
-import { Program } from '../compile/program.ts';
+import { Program, Unforeseen } from '../compile/program.ts';
 import type { CheckResult, Limit, PropertyResult, Reductions } from '../result.ts';
 import { sortsOfCheckpoint } from '../search/checkpoint.ts';
 import { worst } from '../search/claims.ts';
 import { limitOf, omissionOf } from '../search/earlier.ts';
 import type { SearchOptions } from '../search/options.ts';
 import { canonicalObstacle } from './canonical.ts';
-import { footprintsOf } from './footprint.ts';
+import { type FootprintOf, footprintsOf } from './footprint.ts';
 import { countRenamings } from './permutation.ts';
 import { ampleNames, Reduction } from './reduction.ts';
 import { type Slice, slicesOf } from './slice.ts';
@@ -33,6 +33,7 @@ export class Plan {
   private readonly refused = new Map<string, string>();
   private readonly results: { readonly result: CheckResult; readonly slice: Slice | undefined }[] = [];
   private current: { readonly program: Program; readonly slice: Slice | undefined } | undefined;
+  private isForeseen = true;
   private sorts: ReadonlyMap<string, number> = new Map();
   /** The checkpoint to go on from, until a sort turns out not to be symmetric: then its states are of no use. */
   private resume: string | undefined;
@@ -42,6 +43,11 @@ export class Plan {
     this.sets = sets;
     this.options = options;
     this.resume = options.resume;
+  }
+
+  /** What the functions may read and write; everything, once one of them has surprised. */
+  private footprints(program: Program): FootprintOf {
+    return this.isForeseen ? footprintsOf(program) : () => undefined;
   }
 
   private program(properties: readonly string[] | undefined): Program {
@@ -55,7 +61,7 @@ export class Plan {
       return;
     }
     const program = this.program(this.options.properties);
-    for (const slice of slicesOf(program, footprintsOf(program))) {
+    for (const slice of slicesOf(program, this.footprints(program))) {
       if (this.results.some(({ result: { limit } }) => limit !== undefined && limit !== this.storeLimit())) return;
       yield { properties: slice.properties.map(({ name }) => name) };
     }
@@ -76,10 +82,10 @@ export class Plan {
   begin({ properties }: Part): { readonly program: Program; readonly reduction: Reduction } {
     for (;;) {
       const program = this.program(properties);
-      const slice = this.options.slice === true ? slicesOf(program, footprintsOf(program))[0] : undefined;
+      const slice = this.options.slice === true ? slicesOf(program, this.footprints(program))[0] : undefined;
       this.current = { program, slice };
       this.sorts = this.options.symmetry === true ? this.sortsOf(program) : new Map();
-      const wishes = { sorts: this.sorts, slice, partialOrder: this.options.partialOrder === true ? footprintsOf(program) : undefined };
+      const wishes = { sorts: this.sorts, slice, partialOrder: this.options.partialOrder === true ? this.footprints(program) : undefined };
       try {
         return { program, reduction: new Reduction(program, wishes) };
       } catch (error) {
@@ -117,6 +123,10 @@ export class Plan {
   }
 
   private refuse(error: unknown): void {
+    if (error instanceof Unforeseen) {
+      this.isForeseen = false;
+      return;
+    }
     if (!(error instanceof Asymmetry)) throw error;
     for (const sort of error.sorts) this.refused.set(sort, error.message);
   }

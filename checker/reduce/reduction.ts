@@ -44,14 +44,16 @@ export class Reduction {
       this.symmetry = new Symmetry(program, sorts);
       this.symmetry.checkInitial(this.initial);
     }
-    if (slice !== undefined) {
+    const isPart = slice !== undefined && slice.leaves.size < program.layout.leaves.length;
+    if (isPart) {
       this.kept = new Int32Array(program.layout.words);
       for (const { word, shift, bits } of slice.leaves) this.kept[word] = (this.kept[word] as number) | mask(bits, shift);
     }
-    const rules = slice?.rules ?? new Set(program.rules);
+    const rules = isPart ? slice.rules : new Set(program.rules);
+    const amples = partialOrder === undefined ? [] : amplesOf(program, rules, partialOrder);
     program.narrowing = {
-      ...(slice === undefined ? {} : { rules: slice.rules, leaves: slice.leaves }),
-      ...(partialOrder === undefined ? {} : { amples: amplesOf(program, rules, partialOrder) }),
+      ...(isPart ? { rules, leaves: slice.leaves } : {}),
+      ...(amples.length === 0 ? {} : { amples }),
       ...(this.symmetry === undefined ? {} : { witness: this.symmetry }),
     };
   }

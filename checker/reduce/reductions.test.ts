@@ -5,6 +5,7 @@ import type { Instance, PropertySet } from '../../language/index.ts';
 import { Program } from '../compile/program.ts';
 import { type CheckResult, type PropertyResult, search, type SearchOptions } from '../index.ts';
 import { cook } from '../random/cook.fixture.ts';
+import { patience, randomModels } from '../random/depth.fixture.ts';
 import { recipes } from '../random/recipes.fixture.ts';
 import { canonicalForm } from './canonical.ts';
 import { Symmetry } from './symmetry.ts';
@@ -69,7 +70,8 @@ it('change no verdict of random models, and their paths are paths of the model',
       const reduced = (options: SearchOptions): CheckResult => {
         const result = search(instance, [set], { keepGoing: true, maxMemory, ...options });
         expect(result.limit).toBeUndefined();
-        expect(result.properties.map(({ name, verdict }) => [name, verdict])).toEqual([...names]);
+        const expected = [...names].filter(([name]) => options.properties?.includes(name) ?? true);
+        expect(result.properties.map(({ name, verdict }) => [name, verdict])).toEqual(expected);
         expect(replays(instance, set, result)).toBe(true);
         return result;
       };
@@ -87,7 +89,8 @@ it('change no verdict of random models, and their paths are paths of the model',
       expect(sliced.properties.map(decided)).toEqual(verdicts);
       seen.sliced += Number(sliced.reductions?.slices?.some(({ states }) => states < whole.states) === true);
 
-      const ordered = reduced({ partialOrder: true });
+      // The fewer properties look on, the more steps are unseen.
+      const ordered = reduced({ partialOrder: true, properties: ['c0', 'no deadlock'] });
       expect(ordered.states).toBeLessThanOrEqual(whole.states);
       seen.ordered += Number(ordered.states < whole.states);
 
@@ -96,8 +99,8 @@ it('change no verdict of random models, and their paths are paths of the model',
       for (const { name, verdict } of brief.properties) expect([names.get(name), 'unknown']).toContain(verdict);
       expect(brief.verdict === 'holds').toBe(whole.verdict === 'holds');
     }),
-    { numRuns: Number(process.env.NR ?? 500) },
+    { numRuns: randomModels(150, 2000) },
   );
   // All reductions do something in some of the models.
-  expect(Math.min(...Object.values(seen))).toBeGreaterThan(5);
-});
+  expect(Math.min(...Object.values(seen))).toBeGreaterThan(0);
+}, patience);

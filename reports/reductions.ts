@@ -38,5 +38,7 @@ export function reductionLines({ model, variant, reductions, properties }: Check
 
 function listed(names: readonly string[]): string {
   const [a, b, c, ...rest] = names;
-  return [a, b, c].filter((one) => one !== undefined).join(', ') + (rest.length === 0 ? '' : ` and ${rest.length} more`);
+  return (
+    [a, b, c].filter((one) => one !== undefined).join(', ') + (rest.length === 0 ? '' : ` and ${rest.length} more`)
+  );
 }

@@ -42,7 +42,12 @@ export function emitCanonical(module: ModuleBuilder, layout: Layout, permutation
     [],
     Array.from({ length: 3 * words + 3 + slots }, () => 'i32' as const),
   );
-  for (let w = 0; w < words; w++) code.get(address).load(w * 4).tee(state + w).set(least + w);
+  for (let w = 0; w < words; w++)
+    code
+      .get(address)
+      .load(w * 4)
+      .tee(state + w)
+      .set(least + w);
   for (const permutation of permutations) {
     emitRenamed(code, words, permutation, state, renamed);
     for (const bag of permutation.bags) emitSorted(code, bag, renamed, number);
@@ -51,7 +56,11 @@ export function emitCanonical(module: ModuleBuilder, layout: Layout, permutation
     for (let w = 0; w < words; w++) code.get(renamed + w).set(least + w);
     code.end();
   }
-  for (let w = 0; w < words; w++) code.get(address).get(least + w).store(w * 4);
+  for (let w = 0; w < words; w++)
+    code
+      .get(address)
+      .get(least + w)
+      .store(w * 4);
   return index;
 }
 
@@ -118,7 +127,9 @@ function emitNumber(code: Code, state: number, { word, shift, bits }: Leaf): voi
 }
 
 /** The word, lowest bit and width of adjacent leaves, if they are. */
-function runOf(leaves: readonly Leaf[]): { readonly word: number; readonly shift: number; readonly bits: number } | undefined {
+function runOf(
+  leaves: readonly Leaf[],
+): { readonly word: number; readonly shift: number; readonly bits: number } | undefined {
   const wide = leaves.filter(({ bits }) => bits > 0);
   const last = wide.at(-1);
   if (last === undefined) return { word: 0, shift: 0, bits: 0 };
@@ -143,7 +154,12 @@ function emitSorted(code: Code, { length, slots }: SequencePart, words: number, 
     code.i32(slot).do('leU', 'sub');
   };
   for (const [i, { word, shift, bits }] of runs.entries()) {
-    code.get(words + word).i32(shift).do('shrU').i32(maskOf(bits)).do('and');
+    code
+      .get(words + word)
+      .i32(shift)
+      .do('shrU')
+      .i32(maskOf(bits))
+      .do('and');
     emitFree(i);
     code.do('or').set(item + i);
   }
@@ -156,10 +172,18 @@ function emitSorted(code: Code, { length, slots }: SequencePart, words: number, 
     }
   }
   for (const [i, { word, shift, bits }] of runs.entries()) {
-    code.get(words + word).i32(~(maskOf(bits) << shift)).do('and');
+    code
+      .get(words + word)
+      .i32(~(maskOf(bits) << shift))
+      .do('and');
     code.get(item + i);
     emitFree(i);
-    code.i32(-1).do('xor', 'and').i32(shift).do('shl', 'or').set(words + word);
+    code
+      .i32(-1)
+      .do('xor', 'and')
+      .i32(shift)
+      .do('shl', 'or')
+      .set(words + word);
   }
 }
 
@@ -167,7 +191,13 @@ function emitSorted(code: Code, { length, slots }: SequencePart, words: number, 
 function emitLess(code: Code, words: number, a: number, b: number): void {
   code.i32(0);
   for (let w = words - 1; w >= 0; w--) {
-    code.get(a + w).get(b + w).do('eq', 'and');
-    code.get(a + w).get(b + w).do('ltU', 'or');
+    code
+      .get(a + w)
+      .get(b + w)
+      .do('eq', 'and');
+    code
+      .get(a + w)
+      .get(b + w)
+      .do('ltU', 'or');
   }
 }

@@ -80,8 +80,7 @@ function locks(special: (client: Clients, members: readonly Clients[]) => boolea
           actor: 'client',
           when: {
             'it holds the lock': (s, { client }) =>
-              s.client[client].at === 'holding' ||
-              (s.client[client].at === 'idle' && special(client, members(Client))),
+              s.client[client].at === 'holding' || (s.client[client].at === 'idle' && special(client, members(Client))),
           },
           then: {
             'give it back': (s, { client }) => {
@@ -92,7 +91,7 @@ function locks(special: (client: Clients, members: readonly Clients[]) => boolea
         },
       ),
     }),
-  }) as Model;
+  });
 }
 
 function one(of: Model): PropertySet {
@@ -128,7 +127,10 @@ describe('symmetry', () => {
     const { reductions, ...reduced } = run(unfair, 'ci', { symmetry: true });
     expect(reductions?.symmetry?.sorts).toEqual([]);
     expect(reductions?.symmetry?.refused).toEqual([
-      { sort: 'client', reason: expect.stringMatching(/^action 'release' with client = client\d, where client\[client/) },
+      {
+        sort: 'client',
+        reason: expect.stringMatching(/^action 'release' with client = client\d, where client\[client/) as string,
+      },
     ]);
     expect(reduced).toMatchObject({ states: run(unfair, 'ci', {}).states, verdict: 'violated' });
   });
@@ -146,8 +148,9 @@ describe('symmetry', () => {
     const asked = properties(fair, ({ reachable, members }) => ({
       'the first can hold it': reachable({
         holds: (s) =>
-          (s as { readonly client: Readonly<Record<number, { readonly at: string }>> }).client[Number(members(Client)[0])]
-            ?.at === 'holding',
+          (s as { readonly client: Readonly<Record<number, { readonly at: string }>> }).client[
+            Number(members(Client)[0])
+          ]?.at === 'holding',
       }),
     }));
     const { reductions, verdict } = search(instantiate(fair), [asked], { symmetry: true });
@@ -163,7 +166,10 @@ describe('symmetry', () => {
       state: { at: each(Step, { on: bool }) },
       actions: () => ({}),
     }) as Model;
-    expect(search(instantiate(ordered), [], { symmetry: true }).reductions?.symmetry).toEqual({ sorts: [], refused: [] });
+    expect(search(instantiate(ordered), [], { symmetry: true }).reductions?.symmetry).toEqual({
+      sorts: [],
+      refused: [],
+    });
   });
 });
 
@@ -221,9 +227,12 @@ describe('slicing', () => {
 
 describe('the shipped models', () => {
   const cases = protocols.flatMap(({ model: of, properties: sets }) =>
-    [{ symmetry: true }, { slice: true }, { partialOrder: true }, { symmetry: true, slice: true, partialOrder: true }].map(
-      (options) => [of.name, Object.keys(options).join(), of, sets, options] as const,
-    ),
+    [
+      { symmetry: true },
+      { slice: true },
+      { partialOrder: true },
+      { symmetry: true, slice: true, partialOrder: true },
+    ].map((options) => [of.name, Object.keys(options).join(), of, sets, options] as const),
   );
   it.each(cases)('%s has the same verdicts with %s', (_name, _options, of, sets, options) => {
     for (const size of ['smoke', 'ci']) {
@@ -233,7 +242,8 @@ describe('the shipped models', () => {
       const facts = ({ properties: all }: CheckResult): readonly string[] =>
         all.map('partialOrder' in options ? ({ name, verdict }) => `${name}: ${verdict}` : told);
       expect(facts(reduced)).toEqual(facts(whole));
-      if (size === 'ci' && 'symmetry' in options) expect(reduced.reductions?.symmetry?.sorts).toHaveLength(1);
+      const sorts = reduced.reductions?.symmetry?.sorts.length;
+      expect(sorts).toBe('symmetry' in options ? Number(size === 'ci') : undefined);
     }
   });
 });

@@ -80,7 +80,9 @@ function footprintOf(program: Program, compiled: Compiled): Footprint | undefine
       }
       ways.push({
         answers: new Map(run.path.map(({ question, answer }) => [question.key, answer])),
-        writes: new Map(run.outcome.writes.map(({ leaf, from }) => [leaf, typeof from === 'number' ? from : undefined])),
+        writes: new Map(
+          run.outcome.writes.map(({ leaf, from }) => [leaf, typeof from === 'number' ? from : undefined]),
+        ),
       });
     }
     const last = given.findLastIndex(({ answer, options }) => answer + 1 < options);

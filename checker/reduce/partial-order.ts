@@ -12,11 +12,7 @@ import { areIndependent, type Footprint, type FootprintOf, meets } from './footp
  * The ample sets of a program, some rules of which are explored and some properties decided. A place is a leaf that tells how
  * far a thread is: each rule that writes it asks for its value first.
  */
-export function amplesOf(
-  program: Program,
-  rules: ReadonlySet<Compiled>,
-  footprint: FootprintOf,
-): readonly Ample[] {
+export function amplesOf(program: Program, rules: ReadonlySet<Compiled>, footprint: FootprintOf): readonly Ample[] {
   const all = [...rules].map((rule) => ({ rule, of: footprint(rule) }));
   const visible = visibleLeaves(program, footprint);
   // A rule that may write everything is dependent on every other.
@@ -38,10 +34,7 @@ export function amplesOf(
 }
 
 /** What the properties read; `undefined` where one of them may read everything. */
-function visibleLeaves(
-  program: Program,
-  footprint: FootprintOf,
-): ReadonlySet<Leaf> | undefined {
+function visibleLeaves(program: Program, footprint: FootprintOf): ReadonlySet<Leaf> | undefined {
   const visible = new Set<Leaf>();
   for (const compiled of program.functions) {
     // What is asked of states without successors does not matter: none of them is lost, and none is added.

@@ -89,7 +89,8 @@ export function permutationOf(layout: Layout, renaming: Renaming): Permutation {
       for (const [i, slot] of from.slots.entries()) {
         walk(slot.part, (to.slots[i] as typeof slot).part, [...where, { leaf: from.length, above: i }]);
       }
-      if (from.kind === 'bag' && from.slots[0]?.leaves.some((leaf) => isRenamed(leaf, renaming)) === true) bags.push(to);
+      if (from.kind === 'bag' && from.slots[0]?.leaves.some((leaf) => isRenamed(leaf, renaming)) === true)
+        bags.push(to);
       else if (from.kind === 'bag' && holdsFamilies(from.slots[0]?.part, renaming)) bags.push(to);
     } else throw new Error('a renaming cannot change the shape of a state');
   };
@@ -182,7 +183,12 @@ export function renamedValue(domain: Concrete, value: unknown, renaming: Renamin
           renamedValue(field, (value as Readonly<Record<string, unknown>>)[name], renaming),
         ]),
       );
-    default:
+    case 'each':
+    case 'setOf':
+    case 'queue':
+    case 'bag':
       throw new Error(`a parameter cannot range over '${structure.kind}'`);
+    default:
+      return structure satisfies never;
   }
 }

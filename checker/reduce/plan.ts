@@ -75,7 +75,12 @@ export class Plan {
   optionsFor({ properties }: Part): SearchOptions {
     const { until } = this.options;
     const { resume } = this;
-    return { ...this.options, resume, properties, ...(until === undefined ? {} : { until: until.filter((name) => properties?.includes(name) ?? true) }) };
+    return {
+      ...this.options,
+      resume,
+      properties,
+      ...(until === undefined ? {} : { until: until.filter((name) => properties?.includes(name) ?? true) }),
+    };
   }
 
   /** A program for a part, narrowed by its reductions. */
@@ -85,7 +90,11 @@ export class Plan {
       const slice = this.options.slice === true ? slicesOf(program, this.footprints(program))[0] : undefined;
       this.current = { program, slice };
       this.sorts = this.options.symmetry === true ? this.sortsOf(program) : new Map();
-      const wishes = { sorts: this.sorts, slice, partialOrder: this.options.partialOrder === true ? this.footprints(program) : undefined };
+      const wishes = {
+        sorts: this.sorts,
+        slice,
+        partialOrder: this.options.partialOrder === true ? this.footprints(program) : undefined,
+      };
       try {
         return { program, reduction: new Reduction(program, wishes) };
       } catch (error) {
@@ -150,7 +159,9 @@ export class Plan {
             },
           }
         : {}),
-      ...(partialOrder === true && this.current !== undefined ? { partialOrder: ampleNames(this.current.program) } : {}),
+      ...(partialOrder === true && this.current !== undefined
+        ? { partialOrder: ampleNames(this.current.program) }
+        : {}),
       ...(slice === true ? { slices: this.results.map(({ result, slice: of }) => sliceResult(result, of)) } : {}),
     };
     if (slice !== true) return { ...first.result, reductions };
@@ -173,7 +184,9 @@ export class Plan {
       seconds: sum(({ seconds }) => seconds),
       digest: all.map(({ digest }) => digest).join(' '),
       storedBytes: Math.max(...all.map(({ storedBytes = 0 }) => storedBytes)),
-      ...(omissions.length === 0 ? {} : { omission: omissionOf(omissions.reduce((total, one) => total + one.expected, 0)) }),
+      ...(omissions.length === 0
+        ? {}
+        : { omission: omissionOf(omissions.reduce((total, one) => total + one.expected, 0)) }),
       ...(limit === undefined ? {} : { limit }),
       properties,
       reductions,

@@ -46,11 +46,14 @@ export class Reduction {
     }
     const isPart = slice !== undefined && slice.leaves.size < program.layout.leaves.length;
     if (isPart) {
+      this.symmetry?.checkPart(slice);
       this.kept = new Int32Array(program.layout.words);
-      for (const { word, shift, bits } of slice.leaves) this.kept[word] = (this.kept[word] as number) | mask(bits, shift);
+      for (const { word, shift, bits } of slice.leaves)
+        this.kept[word] = (this.kept[word] as number) | mask(bits, shift);
     }
     const rules = isPart ? slice.rules : new Set(program.rules);
-    const amples = partialOrder === undefined ? [] : amplesOf(program, rules, partialOrder);
+    const independent = partialOrder === undefined ? [] : amplesOf(program, rules, partialOrder);
+    const amples = this.symmetry?.steady(independent) ?? independent;
     program.narrowing = {
       ...(isPart ? { rules, leaves: slice.leaves } : {}),
       ...(amples.length === 0 ? {} : { amples }),
@@ -75,7 +78,8 @@ export class Reduction {
   concrete(chain: readonly Int32Array[]): { readonly path: Path; readonly end: Int32Array } {
     const { layout, rules } = this.program;
     const keys = chain.map(String);
-    const start = this.initial.find((state) => String(this.reduced(state)) === keys[0]);
+    const [first] = chain as readonly [Int32Array];
+    const start = this.initial.find((state) => this.reduced(state).every((word, i) => word === first[i]));
     if (start === undefined) throw unsteady(this.program);
     let state = start;
     const actions = keys.slice(1).map((key) => {

@@ -58,49 +58,53 @@ function orbits(instance: Instance, set: PropertySet, sorts: readonly string[]):
   return forms.size;
 }
 
-it('change no verdict of random models, and their paths are paths of the model', () => {
-  const seen = { all: 0, symmetric: 0, refused: 0, smaller: 0, sliced: 0, ordered: 0 };
-  fc.assert(
-    fc.property(recipes, combinations, (recipe, combination) => {
-      const { instance, set } = cook(recipe);
-      const whole = search(instance, [set], { keepGoing: true, maxStates: mostStates, engine: 'plain' });
-      fc.pre(whole.limit === undefined);
-      const verdicts = whole.properties.map(decided);
-      const names = new Map(whole.properties.map((property) => [property.name, property.verdict]));
-      const reduced = (options: SearchOptions): CheckResult => {
-        const result = search(instance, [set], { keepGoing: true, maxMemory, ...options });
-        expect(result.limit).toBeUndefined();
-        const expected = [...names].filter(([name]) => options.properties?.includes(name) ?? true);
-        expect(result.properties.map(({ name, verdict }) => [name, verdict])).toEqual(expected);
-        expect(replays(instance, set, result)).toBe(true);
-        return result;
-      };
-      seen.all++;
+it(
+  'change no verdict of random models, and their paths are paths of the model',
+  () => {
+    const seen = { all: 0, symmetric: 0, refused: 0, smaller: 0, sliced: 0, ordered: 0 };
+    fc.assert(
+      fc.property(recipes, combinations, (recipe, combination) => {
+        const { instance, set } = cook(recipe);
+        const whole = search(instance, [set], { keepGoing: true, maxStates: mostStates, engine: 'plain' });
+        fc.pre(whole.limit === undefined);
+        const verdicts = whole.properties.map(decided);
+        const names = new Map(whole.properties.map((property) => [property.name, property.verdict]));
+        const reduced = (options: SearchOptions): CheckResult => {
+          const result = search(instance, [set], { keepGoing: true, maxMemory, ...options });
+          expect(result.limit).toBeUndefined();
+          const expected = [...names].filter(([name]) => options.properties?.includes(name) ?? true);
+          expect(result.properties.map(({ name, verdict }) => [name, verdict])).toEqual(expected);
+          expect(replays(instance, set, result)).toBe(true);
+          return result;
+        };
+        seen.all++;
 
-      const symmetric = reduced({ symmetry: true });
-      expect(symmetric.properties.map(decided)).toEqual(verdicts);
-      const { sorts = [], refused = [] } = symmetric.reductions?.symmetry ?? {};
-      expect(symmetric.states).toBe(orbits(instance, set, sorts));
-      seen.symmetric += Number(sorts.length > 0);
-      seen.refused += Number(refused.length > 0);
-      seen.smaller += Number(symmetric.states < whole.states);
+        const symmetric = reduced({ symmetry: true });
+        expect(symmetric.properties.map(decided)).toEqual(verdicts);
+        const { sorts = [], refused = [] } = symmetric.reductions?.symmetry ?? {};
+        expect(symmetric.states).toBe(orbits(instance, set, sorts));
+        seen.symmetric += Number(sorts.length > 0);
+        seen.refused += Number(refused.length > 0);
+        seen.smaller += Number(symmetric.states < whole.states);
 
-      const sliced = reduced({ slice: true });
-      expect(sliced.properties.map(decided)).toEqual(verdicts);
-      seen.sliced += Number(sliced.reductions?.slices?.some(({ states }) => states < whole.states) === true);
+        const sliced = reduced({ slice: true });
+        expect(sliced.properties.map(decided)).toEqual(verdicts);
+        seen.sliced += Number(sliced.reductions?.slices?.some(({ states }) => states < whole.states) === true);
 
-      // The fewer properties look on, the more steps are unseen.
-      const ordered = reduced({ partialOrder: true, properties: ['c0', 'no deadlock'] });
-      expect(ordered.states).toBeLessThanOrEqual(whole.states);
-      seen.ordered += Number(ordered.states < whole.states);
+        // The fewer properties look on, the more steps are unseen.
+        const ordered = reduced({ partialOrder: true, properties: ['c0', 'no deadlock'] });
+        expect(ordered.states).toBeLessThanOrEqual(whole.states);
+        seen.ordered += Number(ordered.states < whole.states);
 
-      reduced(combination);
-      const brief = search(instance, [set], { maxMemory, ...combination });
-      for (const { name, verdict } of brief.properties) expect([names.get(name), 'unknown']).toContain(verdict);
-      expect(brief.verdict === 'holds').toBe(whole.verdict === 'holds');
-    }),
-    { numRuns: randomModels(150, 2000) },
-  );
-  // All reductions do something in some of the models.
-  expect(Math.min(...Object.values(seen))).toBeGreaterThan(0);
-}, patience);
+        reduced(combination);
+        const brief = search(instance, [set], { maxMemory, ...combination });
+        for (const { name, verdict } of brief.properties) expect([names.get(name), 'unknown']).toContain(verdict);
+        expect(brief.verdict === 'holds').toBe(whole.verdict === 'holds');
+      }),
+      { numRuns: randomModels(150, 2000) },
+    );
+    // All reductions do something in some of the models.
+    expect(Math.min(...Object.values(seen))).toBeGreaterThan(0);
+  },
+  patience,
+);

@@ -21,7 +21,12 @@ export function slicesOf(program: Program, footprint: FootprintOf): readonly Sli
     const leaves = coneOf(program, property, footprint);
     const rules = new Set(program.rules.filter((rule) => changes(footprint(rule), leaves)));
     const isWhole = property.kind === 'deadlock' || leaves.size === program.layout.leaves.length;
-    const key = isWhole ? 'all' : [...leaves].map(({ id }) => id).toSorted((a, b) => a - b).join();
+    const key = isWhole
+      ? 'all'
+      : [...leaves]
+          .map(({ id }) => id)
+          .toSorted((a, b) => a - b)
+          .join();
     const slice = slices.get(key);
     if (slice !== undefined) slice.properties.push(property);
     else {
@@ -47,7 +52,7 @@ function coneOf(program: Program, property: Property, footprint: FootprintOf): R
     if (of === undefined) return all;
     for (const leaf of of.reads) cone.add(leaf);
   }
-  for (let size = -1; size !== cone.size; ) {
+  for (let size = -1; size !== cone.size;) {
     size = cone.size;
     for (const rule of program.rules) {
       const of = footprint(rule);

@@ -6,17 +6,11 @@
  */
 import type { Bound, Concrete, Property, Rule } from '../../language/index.ts';
 import { type Leaf, leafAt, type Part, type SequencePart } from '../compile/layout.ts';
-import { type Answer, leafQuestion, type Write, written } from '../compile/machine.ts';
-import type { Compiled, Program } from '../compile/program.ts';
+import { type Answer, leafQuestion, Unsupported, type Write, written } from '../compile/machine.ts';
+import type { Ample, Compiled, Program } from '../compile/program.ts';
 import { leavesAsked, type Outcome } from '../compile/tree.ts';
-import {
-  type Permutation,
-  permutationOf,
-  permuted,
-  type Renaming,
-  renamedValue,
-  renamingsOf,
-} from './permutation.ts';
+import { type Permutation, permutationOf, permuted, type Renaming, renamedValue, renamingsOf } from './permutation.ts';
+import type { Slice } from './slice.ts';
 
 /** Thrown where a model treats members of a sort differently. */
 export class Asymmetry extends Error {
@@ -56,6 +50,41 @@ export class Symmetry {
     }
   }
 
+  /**
+   * Checks that a part of the model is renamed into itself, so that no renaming moves what is kept to where it is not. A bag
+   * whose items are sorted anew has to be kept as a whole or not at all.
+   */
+  checkPart({ leaves, rules, properties }: Slice): void {
+    const isWholeOrNot = ({ slots }: SequencePart): boolean => {
+      const own = slots.flatMap((slot) => slot.leaves).filter(({ bits }) => bits > 0);
+      const kept = own.filter((leaf) => leaves.has(leaf)).length;
+      return kept === 0 || kept === own.length;
+    };
+    for (const [i, { renaming, moves, bags }] of this.permutations.entries()) {
+      const isClosed =
+        moves.every(({ from, to }) => from.bits === 0 || leaves.has(from) === leaves.has(to)) &&
+        [...rules].every((rule) => rules.has(this.partnerOf(rule, i))) &&
+        bags.every(isWholeOrNot);
+      if (!isClosed) {
+        const names = properties.map(({ name }) => `'${name}'`).join(', ');
+        throw new Asymmetry(renaming, `the part of the model that ${names} depends on`);
+      }
+    }
+  }
+
+  /** Those ample sets along which the sum of all their places still only grows if states are renamed on the way. */
+  steady(amples: readonly Ample[]): readonly Ample[] {
+    const places = new Set(amples.map(({ place }) => place));
+    return amples.filter(
+      ({ place }) =>
+        !this.bags.has(place) &&
+        this.permutations.every(({ bySource }) => {
+          const move = bySource.get(place);
+          return move !== undefined && move.numbers === undefined && places.has(move.to);
+        }),
+    );
+  }
+
   /** Checks a function on one state and its renamings. */
   checkState(compiled: Compiled, words: Int32Array, outcome: Outcome): void {
     for (const [i, permutation] of this.permutations.entries()) {
@@ -67,7 +96,7 @@ export class Symmetry {
 
   /**
    * Checks a function on all states that take a way, given one of them; returns the way, lengthened by what renamed functions
-   * ask.
+   * ask. Throws `Unsupported` where that cannot be known.
    */
   widen(compiled: Compiled, words: Int32Array, path: readonly Answer[], outcome: Outcome): readonly Answer[] {
     const way = new Way(words, path, this.bags);
@@ -76,10 +105,13 @@ export class Symmetry {
       const partner = this.partnerOf(compiled, i);
       const trial = this.program.trial(partner, permuted(permutation, words));
       const before = (leaf: Leaf): Leaf => (permutation.byTarget.get(leaf) as { readonly from: Leaf }).from;
-      for (const { question } of trial.path) for (const leaf of leavesAsked(question)) way.ask(before(leaf));
+      for (const { question } of trial.path ?? []) for (const leaf of leavesAsked(question)) way.ask(before(leaf));
       if (!areAlike(permutation, words, outcome, trial.outcome)) {
         throw this.asymmetry(permutation, compiled, way.answers);
       }
+      // What a function does is then known of this state alone.
+      if (trial.path === undefined)
+        throw new Unsupported('it does not run on the packed form when members are renamed');
       if (typeof outcome === 'object' && typeof trial.outcome === 'object') {
         way.matchWrites(permutation, outcome.writes, trial.outcome.writes);
       }
@@ -184,7 +216,9 @@ function areAlike(permutation: Permutation, words: Int32Array, outcome: Outcome,
 /** The sorts that may be interchangeable: those that are not ordered, with at least two members, by size. */
 export function candidateSorts(program: Program): ReadonlyMap<string, number> {
   const sorts = new Map<string, number>();
-  const meet = (sort: { readonly name: string; readonly ordered: boolean; readonly size: number } | undefined): void => {
+  const meet = (
+    sort: { readonly name: string; readonly ordered: boolean; readonly size: number } | undefined,
+  ): void => {
     if (sort !== undefined && !sort.ordered && sort.size > 1) sorts.set(sort.name, sort.size);
   };
   const walk = (part: Part): void => {
@@ -201,7 +235,11 @@ export function candidateSorts(program: Program): ReadonlyMap<string, number> {
 
 /** The function that each function becomes when members are renamed. */
 function partnersOf(program: Program, renaming: Renaming): readonly Compiled[] {
-  const key = (owner: number, params: Readonly<Record<string, Concrete>>, values: Readonly<Record<string, unknown>>): string =>
+  const key = (
+    owner: number,
+    params: Readonly<Record<string, Concrete>>,
+    values: Readonly<Record<string, unknown>>,
+  ): string =>
     `${owner} ${Object.entries(params)
       .map(([name, domain]) => domain.key(values[name]))
       .join('|')}`;
@@ -209,9 +247,13 @@ function partnersOf(program: Program, renaming: Renaming): readonly Compiled[] {
     params: Readonly<Record<string, Concrete>>,
     values: Readonly<Record<string, unknown>>,
   ): Readonly<Record<string, unknown>> =>
-    Object.fromEntries(Object.entries(params).map(([name, domain]) => [name, renamedValue(domain, values[name], renaming)]));
+    Object.fromEntries(
+      Object.entries(params).map(([name, domain]) => [name, renamedValue(domain, values[name], renaming)]),
+    );
   const owners = new Map<Property, number>(program.properties.map((property, i) => [property, -1 - i]));
-  const aboutOf = ({ what }: Compiled): readonly [number, Readonly<Record<string, Concrete>>, Readonly<Record<string, unknown>>] => {
+  const aboutOf = ({
+    what,
+  }: Compiled): readonly [number, Readonly<Record<string, Concrete>>, Readonly<Record<string, unknown>>] => {
     if (what.kind === 'rule') return [what.rule.index, what.rule.params, what.bound.values];
     if (what.kind === 'property') return [owners.get(what.property) as number, what.property.params, what.binding];
     return [owners.get(what.property) as number, {}, {}];

@@ -121,14 +121,33 @@ function buffersOf({ words, rules, tests, past, banks }: BankShape): Buffers {
   };
 }
 
+/** Memories that are not in use any more: to make one takes longer than to search a small model. */
+const spares: WebAssembly.Memory[] = [];
+const mostSpares = 8;
+/** A memory that has grown beyond so many bytes is given back instead. */
+const largestSpare = 2 ** 26;
+
 /** Makes the memory of a bank. */
 export function newMemory(shape: BankShape): WebAssembly.Memory {
   const { end } = buffersOf(shape);
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(end / page) + 1, maximum: maxPages, shared: true });
+  const pages = Math.ceil(end / page) + 1;
+  const memory = spares.pop() ?? new WebAssembly.Memory({ initial: pages, maximum: maxPages, shared: true });
+  const missing = pages - memory.buffer.byteLength / page;
+  if (missing > 0) memory.grow(missing);
   const words = new Int32Array(memory.buffer);
-  words[at.meta / 4 + meta.next] = Math.ceil(end / page) * page;
+  const used = words[at.meta / 4 + meta.next] as number;
+  const next = Math.ceil(end / page) * page;
+  words.fill(0, 0, at.buffers / 4);
+  // What lies behind the buffers is 0 where it was never in use.
+  if (used > next) words.fill(0, next / 4, used / 4);
+  words[at.meta / 4 + meta.next] = next;
   words[at.meta / 4 + meta.bytes] = memory.buffer.byteLength;
   return memory;
+}
+
+/** Takes back a memory that no thread uses any more. */
+export function release(memory: WebAssembly.Memory): void {
+  if (spares.length < mostSpares && memory.buffer.byteLength <= largestSpare) spares.push(memory);
 }
 
 /** How many states a shard has, those included that are not kept. */
@@ -160,13 +179,7 @@ export class Bank {
   private readonly store: WebAssembly.Module;
   private storeCode: StoreExports | undefined;
 
-  constructor(
-    number: number,
-    memory: WebAssembly.Memory,
-    store: WebAssembly.Module,
-    shape: BankShape,
-    limit: number,
-  ) {
+  constructor(number: number, memory: WebAssembly.Memory, store: WebAssembly.Module, shape: BankShape, limit: number) {
     const { banks } = shape;
     this.number = number;
     this.memory = memory;
@@ -230,7 +243,7 @@ export class Bank {
 
   /** Bytes of memory in use. */
   get bytes(): number {
-    return this.number32(at.meta + meta.bytes * 4) >>> 0;
+    return this.number32(at.meta + meta.next * 4) >>> 0;
   }
 
   get digest(): readonly [number, number] {
@@ -631,16 +644,17 @@ export class Bank {
     }
     const block = this.number32(at.meta + meta.next * 4) >>> 0;
     const end = block + size;
-    if (end > this.bytes) {
+    if (end > this.limit) return undefined;
+    const there = this.number32(at.meta + meta.bytes * 4) >>> 0;
+    if (end > there) {
       // More than is needed now, so that the memory does not grow at every turn.
-      const pages = Math.ceil((end - this.bytes + Math.max(growth, this.bytes / 16)) / page);
-      const allowed = Math.min(pages, Math.floor((this.limit - this.bytes) / page));
-      if (end > this.bytes + allowed * page) return undefined;
+      const pages = Math.ceil((end - there + Math.max(growth, there / 16)) / page);
       try {
-        this.memory.grow(allowed);
+        this.memory.grow(Math.min(pages, maxPages - there / page));
       } catch {
         return undefined;
       }
+      if (end > this.memory.buffer.byteLength) return undefined;
       this.view = new Int32Array(this.memory.buffer);
       this.setNumber(at.meta + meta.bytes * 4, this.memory.buffer.byteLength);
     }
@@ -659,15 +673,15 @@ export class Bank {
   /** A page for the past: where chunks are no longer needed, out of one of these. */
   private page(): number | undefined {
     const chunkBytes = this.strides.state * 2 ** this.chunkBits;
-    let page = this.reused(meta.freePages);
-    if (page === undefined && chunkBytes >= pageBytes) {
-      page = this.reused(meta.freeChunks);
-      const pages = page === undefined ? 0 : Math.floor(chunkBytes / pageBytes);
-      for (let i = 1; i < pages; i++) this.putBy(meta.freePages, (page as number) + i * pageBytes);
+    let block = this.reused(meta.freePages);
+    if (block === undefined && chunkBytes >= pageBytes) {
+      block = this.reused(meta.freeChunks);
+      const pages = block === undefined ? 0 : Math.floor(chunkBytes / pageBytes);
+      for (let i = 1; i < pages; i++) this.putBy(meta.freePages, (block as number) + i * pageBytes);
     }
-    if (page === undefined) return this.zeroed(pageBytes);
-    this.numbers.fill(0, page >>> 2, (page + pageBytes) >>> 2);
-    return page;
+    if (block === undefined) return this.zeroed(pageBytes);
+    this.numbers.fill(0, block >>> 2, (block + pageBytes) >>> 2);
+    return block;
   }
 
   private ground(): ConstructorParameters<typeof Past>[1] {
@@ -733,7 +747,7 @@ export class Bank {
     const { exports, buffers } = this;
     const end = this.count(shard);
     const most = Math.max(1, Math.floor(buffers.notes / Math.max(1, this.shape.tests)));
-    for (let id = first; id < end; ) {
+    for (let id = first; id < end;) {
       const inChunk = 2 ** this.chunkBits - (id & (2 ** this.chunkBits - 1));
       const n = Math.min(end - id, inChunk, most);
       exports.shard.value = shard;

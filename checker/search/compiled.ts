@@ -3,12 +3,7 @@
  * grow. Level by level it explores and decides exactly what the plain search does.
  */
 import { freemem } from 'node:os';
-import {
-  type Instance,
-  ModelError,
-  type PropertySet,
-  withoutClockOrChance,
-} from '../../language/index.ts';
+import { type Instance, ModelError, type PropertySet, withoutClockOrChance } from '../../language/index.ts';
 import { Digest } from '../compile/hash.ts';
 import { propertyBit, shards, stridesOf } from '../compile/format.ts';
 import { generate } from '../compile/module.ts';
@@ -213,9 +208,7 @@ class Exploration {
 
   private standing(): Standing {
     const decided = this.claims.flatMap(({ property, decided: decision }) =>
-      decision === undefined
-        ? []
-        : [{ property: property.name, state: [...decision.state], level: decision.level }],
+      decision === undefined ? [] : [{ property: property.name, state: [...decision.state], level: decision.level }],
     );
     const { level, transitions } = this;
     return { level, transitions, levels: this.ways.levels, seconds: this.seconds(), decided };
@@ -306,7 +299,7 @@ class Exploration {
 
   /** Runs the rules that the generated code did not know. */
   private runMissed({ missed }: Report): void {
-    for (let i = 0; i < missed.length; ) {
+    for (let i = 0; i < missed.length;) {
       const [shard, id] = [missed[i] as number, missed[i + 1] as number];
       const bank = this.crew.bankOf(shard);
       const state = bank.state(shard, id);

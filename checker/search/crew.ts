@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { shards } from '../compile/format.ts';
-import { Bank, type BankShape, maxPages, newMemory } from './bank.ts';
+import { Bank, type BankShape, maxPages, newMemory, release } from './bank.ts';
 import { type Answer, control, type HelperData, lastTurn, type Order, waitWhile } from './helper.ts';
 import { emptyReport, join, type Phase, type Report, run } from './phases.ts';
 
@@ -20,9 +20,14 @@ export class Crew {
   readonly workers: number;
   private readonly limit: number;
   private readonly words = new Int32Array(new SharedArrayBuffer(4 * control.words));
-  private readonly helpers: { readonly worker: Worker; readonly port: MessagePort; module: WebAssembly.Module | undefined }[] =
-    [];
+  private readonly helpers: {
+    readonly worker: Worker;
+    readonly port: MessagePort;
+    module: WebAssembly.Module | undefined;
+  }[] = [];
   private module: WebAssembly.Module | undefined;
+  /** Whether no helper is at work, and the memories are still held. */
+  private isIdle = true;
 
   /** `store`: the module of the visited set. */
   constructor(
@@ -62,6 +67,7 @@ export class Crew {
   }
 
   private doTogether(phase: Phase): Report {
+    this.isIdle = false;
     Atomics.store(this.words, control.ended, 0);
     for (const helper of this.helpers) {
       if (helper.module !== this.module && this.module !== undefined) {
@@ -82,6 +88,7 @@ export class Crew {
       if ('failure' in message) throw new Error(`a helper thread failed: ${message.failure}`);
       join(report, message);
     }
+    this.isIdle = true;
     return report;
   }
 
@@ -90,7 +97,7 @@ export class Crew {
     for (let number = 0; number < this.workers - 1; number++) {
       const { port1: port, port2 } = new MessageChannel();
       const data: HelperData = {
-        control: this.words.buffer as SharedArrayBuffer,
+        control: this.words.buffer,
         port: port2,
         number,
         own: this.banksOf(number + 1).map((bank) => bank.number),
@@ -115,8 +122,15 @@ export class Crew {
     return this.banks[Math.floor((shard * this.banks.length) / shards)] as Bank;
   }
 
-  /** Ends the helpers. */
+  /** Ends the helpers, and gives the memories back. */
   close(): void {
+    this.dismiss();
+    // What helpers were in the middle of when this thread gave up, they may still write.
+    if (this.isIdle) for (const { memory } of this.banks) release(memory);
+    this.isIdle = false;
+  }
+
+  private dismiss(): void {
     if (this.helpers.length === 0) return;
     Atomics.store(this.words, control.turn, lastTurn);
     Atomics.notify(this.words, control.turn);
@@ -134,6 +148,12 @@ function helperUrl(): URL {
   if (import.meta.url.endsWith('.js')) return url;
   const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild');
   const source = fileURLToPath(new URL('helper.ts', import.meta.url));
-  const { outputFiles } = buildSync({ entryPoints: [source], bundle: true, format: 'esm', platform: 'node', write: false });
+  const { outputFiles } = buildSync({
+    entryPoints: [source],
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    write: false,
+  });
   return new URL(`data:text/javascript;base64,${Buffer.from(outputFiles[0]?.contents ?? []).toString('base64')}`);
 }

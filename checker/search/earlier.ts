@@ -10,8 +10,9 @@ import { Spill } from './spill.ts';
 
 /** Of a fingerprint, where nothing else is wanted. */
 const fingerprintBits = 64;
-/** The array of bits has at most this share of the memory; the rest is for the states of two levels. */
+/** The array of bits has at most this share of the memory, the rest is for the states of two levels; and so many lines a shard. */
 const shareOfBits = 0.5;
+const mostLines = 2 ** 25;
 
 /** What a store keeps of the states of earlier levels; `undefined` where it keeps them all. */
 export function pastOf(store: Store, bits: number | undefined, maxMemory: number): PastShape | undefined {
@@ -28,7 +29,7 @@ export function pastOf(store: Store, bits: number | undefined, maxMemory: number
     case 'bitstate': {
       // A power of two, so that the array is as large with a little more or less memory.
       const wanted = bits ?? 2 ** Math.floor(Math.log2(maxMemory * shareOfBits * 8));
-      return { kind: 'bitstate', lines: Math.max(1, Math.floor(wanted / lineBits / shards)) };
+      return { kind: 'bitstate', lines: Math.min(mostLines, Math.max(1, Math.floor(wanted / lineBits / shards))) };
     }
     default:
       return store satisfies never;

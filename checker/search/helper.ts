@@ -44,7 +44,7 @@ function help({ control: shared, port, own, memories, store, shape, propertyOf, 
   const banks = memories.map((memory, i) => new Bank(i, memory, store, shape, limit));
   const mine = banks.filter(({ number }) => own.includes(number));
   Atomics.add(words, control.ready, 1);
-  for (let turn = 0; ; ) {
+  for (let turn = 0; ;) {
     waitWhile(words, control.turn, turn);
     turn = Atomics.load(words, control.turn);
     if (turn === lastTurn) return;

@@ -60,7 +60,9 @@ export class Past {
 
   /** Makes room for so many states more; false where that would exceed the memory. */
   reserve(shard: number, states: number): boolean {
-    return this.shape.kind === 'compact' ? this.reserveHomes(shard, states) : this.reserveLines(shard, this.shape.lines);
+    return this.shape.kind === 'compact'
+      ? this.reserveHomes(shard, states)
+      : this.reserveLines(shard, this.shape.lines);
   }
 
   private reserveLines(shard: number, lines: number): boolean {

@@ -33,7 +33,7 @@ export class Spill {
   private flush(next: number): void {
     if (this.used > 0) {
       const handle = this.open();
-      for (let done = 0; done < this.used; ) {
+      for (let done = 0; done < this.used;) {
         done += writeSync(handle, this.block, done, this.used - done, this.written + done);
       }
       this.written += this.used;
@@ -61,7 +61,7 @@ export class Spill {
       return;
     }
     const piece = Buffer.alloc(into.length);
-    for (let done = 0; done < piece.length; ) {
+    for (let done = 0; done < piece.length;) {
       const count = readSync(this.open(), piece, done, piece.length - done, place + done);
       if (count === 0) throw new Error(`the temporary file ${this.file} is cut off`);
       done += count;

@@ -89,7 +89,7 @@ export class Ways {
       const bank = this.crew.bankOf(shard);
       const end = (this.levels[level] as readonly number[])[shard] as number;
       const most = Math.max(1, Math.floor(16384 / Math.max(1, this.program.rules.length)));
-      for (let id = level === 0 ? 0 : ((this.levels[level - 1] as readonly number[])[shard] as number); id < end; ) {
+      for (let id = level === 0 ? 0 : ((this.levels[level - 1] as readonly number[])[shard] as number); id < end;) {
         this.earlier?.recall(shard, id);
         const [hits, done] = met(bank, shard, id, Math.min(end - id, most));
         for (let i = id; hits.length > 0 && i < id + done; i++) {

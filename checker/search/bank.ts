@@ -527,6 +527,14 @@ export class Bank {
     this.visited.hash(buffers.successors + from * strides.successor, this.successors - from, buffers.hashes, at.counts);
   }
 
+  /** The successors of this round as they were collected, in words; valid until the next call of anything. */
+  asCollected(): { readonly words: Int32Array; readonly stride: number } {
+    const { buffers, strides } = this;
+    const start = buffers.successors >>> 2;
+    const stride = strides.successor / 4;
+    return { words: this.numbers.subarray(start, start + this.successors * stride), stride };
+  }
+
   /** Sorts the successors of this round by shard. */
   sort(): void {
     const { buffers, strides, numbers } = this;

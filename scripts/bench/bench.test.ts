@@ -11,7 +11,7 @@ import { type Case, cases } from './cases.ts';
 import type { Contender, Found, Subject } from './contender.ts';
 import { peerFile } from './files.ts';
 import { compare, type Row } from './harness.ts';
-import { keysOf, read as readLimit } from './limit.ts';
+import { read as readLimit } from './limit.ts';
 import { median, peakIn, processorSecondsIn } from './measure.ts';
 import { german, germanProperties } from './models/german.ts';
 import { philosophers, philosophersProperties } from './models/philosophers.ts';
@@ -126,7 +126,6 @@ The depth of the complete state graph search is 27.
       transitions: 8_066_048,
       searchSeconds: 0.047_95,
     });
-    expect(keysOf('/keys.bin:8')).toEqual({ file: '/keys.bin', keyBytes: 8 });
   });
 
   it('of svacheck is its JSON', () => {

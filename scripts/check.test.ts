@@ -147,6 +147,25 @@ describe('limits', () => {
   });
 });
 
+describe('--store', () => {
+  it.each(['compact', 'bitstate'])('%s finds no violation and cannot exclude one: exit code 3', async (store) => {
+    const options = ['--store', store, '--max-memory', '64M', '--json', `${store}.json`];
+    const { code, out } = await svacheck('check', 'peterson.ts', ...options);
+    expect(countsOf(out, 'peterson')).toEqual(['20', '34', '6']);
+    expect(out.replaceAll(/\s+/g, ' ')).toMatch(/2 of 2 properties undecided: no violation found, but with .* \d\.?\d*e-\d+/);
+    expect(code).toBe(3);
+    const [run] = parse(readFileSync(join(folder.path, `${store}.json`), 'utf8')).runs;
+    expect(run).toMatchObject({ store, limit: store === 'compact' ? 'hash compaction' : 'bitstate' });
+    expect(run?.omission?.probability).toBeLessThan(1e-6);
+  });
+
+  it('that omits states still finds what it finds: exit code 1', async () => {
+    const { code, out } = await svacheck('check', 'broken.ts', '--store', 'compact');
+    expect(out).toContain('violated after 6 steps');
+    expect(code).toBe(1);
+  });
+});
+
 describe('--json', () => {
   it('writes what the schema says to a file', async () => {
     const { code, out } = await svacheck('check', 'broken.ts', 'ring.ts', '--json', 'result.json');
@@ -279,6 +298,9 @@ describe('a mistake in a call is one message and exit code 2', () => {
     [['check', 'ring.ts', '--max-states', '0'], 'a whole number from 1 up'],
     [['check', 'ring.ts', '--max-memory', 'much'], 'such as 512M or 1.5G'],
     [['check', 'ring.ts', '--json', '-', '--mermaid'], 'both want standard output'],
+    [['check', 'ring.ts', '--store', 'bits'], 'Allowed choices are exact, compact, bitstate.'],
+    [['check', 'ring.ts', '--store', 'compact', '--engine', 'plain'], '--store is for the compiled engine'],
+    [['check', 'ring.ts', '--store', 'compact', '--checkpoint', 'c'], '--store compact does not keep'],
     [['check', 'ring.ts', '--sise', 'ci'], "unknown option '--sise'\n(Did you mean --size?)"],
     [['chek'], "unknown command 'chek'\n(Did you mean check?)"],
     [['show'], "missing required argument 'MODEL|FILE.ts'"],

@@ -6,7 +6,7 @@ import { checkTwice, fire, perform } from '../../language/meaning.ts';
 import type { Bound, Instance, Property, Rule, State } from '../../language/index.ts';
 import { ModelError } from '../../language/index.ts';
 import { leafAt, type Layout, layoutOf, type Leaf } from './layout.ts';
-import { type Answer, Machine, type Question, Unsupported, written } from './machine.ts';
+import { type Answer, answerIn, Machine, type Question, Unsupported, written } from './machine.ts';
 import { type Outcome, Tree } from './tree.ts';
 import { type Views, viewsOn } from './views.ts';
 
@@ -37,6 +37,8 @@ export interface Compiled {
 const mostNodes = 50_000;
 /** The same for nodes times words of a state: one function of WebAssembly may have about 7 MB of code. */
 const mostStoredWords = 300_000;
+/** A function of WebAssembly may have 1000 parameters; the words of a state are some of them. */
+const mostWords = 990;
 /** Beyond so many questions on one way a tree is given up, since it is emitted by recursion. */
 const mostQuestions = 1000;
 
@@ -100,9 +102,13 @@ export class Program {
     layout = layoutOf(instance),
     nodeBudget = Math.min(mostNodes, Math.floor(mostStoredWords / layout.words)),
   ) {
+    if (layout.words > mostWords) {
+      const problem = `a state takes ${layout.words} words of 32 bits; more than ${mostWords} need the engine 'plain'`;
+      throw new ModelError(problem, { model: instance.model.name });
+    }
     this.instance = instance;
     this.properties = properties;
-    this.layout = layoutOf(instance);
+    this.layout = layout;
     this.nodeBudget = nodeBudget;
     this.machine = new Machine(this.layout);
     this.views = viewsOn(this.machine);
@@ -174,23 +180,54 @@ export class Program {
       return { path: this.machine.path(), outcome };
     } catch (error) {
       if (isUnsupported(error)) throw error;
-      return { path: this.machine.path(), outcome: undefined };
+      const path = this.machine.path();
+      if (this.mayDoOtherwise(compiled, path, error)) {
+        throw new Unsupported('it fails on the packed form alone', { cause: error });
+      }
+      return { path, outcome: undefined };
     } finally {
       this.machine.oracle = undefined;
     }
   }
 
-  /** Runs a function on a state without learning from it; the outcome is missing where the function fails. */
+  /** Whether a function that failed on an imagined state may do something on the immutable form of such a state. */
+  private mayDoOtherwise(compiled: Compiled, path: readonly Answer[], error: unknown): boolean {
+    // A mistake that the language itself tells of is one in both forms.
+    if (error instanceof ModelError && error.cause === undefined) return false;
+    const writes = path.flatMap(({ question, answer }) =>
+      question.ask === 'leaf' ? [{ leaf: question.leaf, from: answer }] : [],
+    );
+    const words = written(new Int32Array(this.layout.words), writes);
+    // How items compare may be answered in ways that leaves alone do not show.
+    if (path.some(({ question, answer }) => answerIn(question, words) !== answer)) return error instanceof ModelError;
+    try {
+      this.meant(compiled, words);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Runs a function on a state without learning from it; the outcome is missing where the function fails. The path is missing
+   * where the packed form cannot tell it.
+   */
   trial(
     compiled: Compiled,
     words: Int32Array,
-  ): { readonly path: readonly Answer[]; readonly outcome: Outcome | undefined } {
+  ): { readonly path: readonly Answer[] | undefined; readonly outcome: Outcome | undefined } {
     try {
-      if (compiled.form === 'immutable') return { path: [], outcome: this.meant(compiled, words) };
-      const outcome = this.run(compiled, words);
-      return { path: this.machine.path(), outcome };
+      if (compiled.form !== 'immutable') {
+        const outcome = this.run(compiled, words);
+        return { path: this.machine.path(), outcome };
+      }
     } catch {
-      return { path: this.machine.path(), outcome: undefined };
+      // What the packed form cannot do the immutable one may.
+    }
+    try {
+      return { path: undefined, outcome: this.meant(compiled, words) };
+    } catch {
+      return { path: undefined, outcome: undefined };
     }
   }
 
@@ -219,7 +256,15 @@ export class Program {
       return meant;
     }
     const path = this.machine.path();
-    const way = this.narrowing.witness?.widen(compiled, words, path, outcome) ?? path;
+    let way: readonly Answer[];
+    try {
+      way = this.narrowing.witness?.widen(compiled, words, path, outcome) ?? path;
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+      this.giveUp(compiled, 'immutable', error.message);
+      this.narrowing.witness?.checkState(compiled, words, meant);
+      return meant;
+    }
     const before = compiled.tree.reads.size;
     try {
       compiled.tree.add(way, outcome);

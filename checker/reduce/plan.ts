@@ -17,7 +17,7 @@ import { type Slice, slicesOf } from './slice.ts';
 import { Asymmetry, candidateSorts } from './symmetry.ts';
 
 /** With more renamings than this a state's canonical form would take longer than the states that it saves. */
-const mostRenamings = 1000;
+const mostRenamings = 200;
 
 /** A part of the check: the properties of one slice, or all. */
 interface Part {
@@ -31,7 +31,11 @@ export class Plan {
   private readonly options: SearchOptions;
   /** Sorts that are not reduced by, and why. */
   private readonly refused = new Map<string, string>();
-  private readonly results: { readonly result: CheckResult; readonly slice: Slice | undefined }[] = [];
+  private readonly results: {
+    readonly result: CheckResult;
+    readonly slice: Slice | undefined;
+    readonly sorts: readonly string[];
+  }[] = [];
   private current: { readonly program: Program; readonly slice: Slice | undefined } | undefined;
   private isForeseen = true;
   private sorts: ReadonlyMap<string, number> = new Map();
@@ -54,7 +58,7 @@ export class Plan {
     return new Program(this.instance, propertiesOf(this.instance, this.sets, properties));
   }
 
-  /** The parts, one after the other. After a violation the rest is not looked at, unless all is wanted. */
+  /** The parts, one after the other. After a violation only what is still looked for, unless all is wanted. */
   *parts(): Generator<Part, void> {
     if (this.options.slice !== true) {
       yield { properties: this.options.properties };
@@ -62,8 +66,13 @@ export class Plan {
     }
     const program = this.program(this.options.properties);
     for (const slice of slicesOf(program, this.footprints(program))) {
-      if (this.results.some(({ result: { limit } }) => limit !== undefined && limit !== this.storeLimit())) return;
-      yield { properties: slice.properties.map(({ name }) => name) };
+      const limits = this.results
+        .flatMap(({ result: { limit } }) => limit ?? [])
+        .filter((limit) => limit !== this.storeLimit());
+      if (limits.some((limit) => limit !== 'first violation')) return;
+      const properties = slice.properties.map(({ name }) => name);
+      if (limits.length === 0 || this.options.until?.some((name) => properties.includes(name)) === true)
+        yield { properties };
     }
   }
 
@@ -140,8 +149,8 @@ export class Plan {
     for (const sort of error.sorts) this.refused.set(sort, error.message);
   }
 
-  end(_part: Part, result: CheckResult): void {
-    this.results.push({ result, slice: this.current?.slice });
+  end(result: CheckResult): void {
+    this.results.push({ result, slice: this.current?.slice, sorts: [...this.sorts.keys()] });
   }
 
   /** The results as one. */
@@ -154,7 +163,8 @@ export class Plan {
       ...(symmetry === true
         ? {
             symmetry: {
-              sorts: [...this.sorts.keys()],
+              // In slices, a sort may have been refused after it had been reduced by.
+              sorts: [...new Set(this.results.flatMap(({ sorts }) => sorts))],
               refused: [...this.refused].map(([sort, reason]) => ({ sort, reason })),
             },
           }

@@ -53,7 +53,7 @@ export function* compiledSearch(
       try {
         yield* exploration.run();
         yield exploration.tracing();
-        plan.end(part, exploration.result());
+        plan.end(exploration.result());
         done = true;
       } catch (error) {
         plan.withdraw(error);
@@ -429,7 +429,9 @@ class Exploration {
     for (let shard = 0; shard < shards; shard += 8) {
       const bank = this.crew.bankOf(shard);
       const explored = bank.progress()[shard] as number;
-      if (explored > 0) audit(this.program, bank, shard, explored >> 1);
+      if (explored === 0) continue;
+      this.earlier?.recall(shard, explored >> 1);
+      audit(this.program, bank, shard, explored >> 1);
     }
   }
 
@@ -446,7 +448,7 @@ class Exploration {
     const { states } = this.totals();
     const { transitions, depth } = this;
     const { store = 'exact' } = this.options;
-    if (store === 'exact') this.audit();
+    this.audit();
     const decided = this.claims.flatMap((claim) => claim.decided ?? []);
     const ways = withoutClockOrChance(() => this.ways.pathsTo(decided));
     const run = {

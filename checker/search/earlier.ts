@@ -71,8 +71,9 @@ export class Earlier {
   /** Takes in the level that is about to begin, with helpers if it has `much`; false if there is no room for that. */
   settle(much: number): boolean {
     const { fresh, expected } = this.next();
+    if (this.crew.do({ do: 'settle' }, fresh >= much).full) return false;
     this.expected += expected;
-    return !this.crew.do({ do: 'settle' }, fresh >= much).full;
+    return true;
   }
 
   /** How many states were found that are on the next level, and how many are expected to have been omitted there. */

@@ -6,7 +6,7 @@ import { cook, isTrue } from './random/cook.fixture.ts';
 import { type Claim, type ParameterList, type Recipe, size } from './random/recipe.fixture.ts';
 import { recipes } from './random/recipes.fixture.ts';
 
-const mostStates = 300;
+const mostStates = 150;
 
 interface Visit {
   readonly state: State;
@@ -135,7 +135,7 @@ it('agrees with a naive exploration of random models: counts, depth, verdicts an
       outcomes.long += Number(expected.some(({ length = 0 }) => length >= 3));
       outcomes[result.verdict === 'violated' ? 'violated' : 'holding']++;
     }),
-    { numRuns: 300 },
+    { numRuns: 120 },
   );
   // The random models are of all kinds.
   expect(outcomes.all).toBeGreaterThan(100);

@@ -152,7 +152,9 @@ describe('--store', () => {
     const options = ['--store', store, '--max-memory', '64M', '--json', `${store}.json`];
     const { code, out } = await svacheck('check', 'peterson.ts', ...options);
     expect(countsOf(out, 'peterson')).toEqual(['20', '34', '6']);
-    expect(out.replaceAll(/\s+/g, ' ')).toMatch(/2 of 2 properties undecided: no violation found, but with .* \d\.?\d*e-\d+/);
+    expect(out.replaceAll(/\s+/g, ' ')).toMatch(
+      /2 of 2 properties undecided: no violation found, but with .* \d\.?\d*e-\d+/,
+    );
     expect(code).toBe(3);
     const [run] = parse(readFileSync(join(folder.path, `${store}.json`), 'utf8')).runs;
     expect(run).toMatchObject({ store, limit: store === 'compact' ? 'hash compaction' : 'bitstate' });

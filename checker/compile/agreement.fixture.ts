@@ -63,7 +63,7 @@ export function formOf<const D extends Shape>(
   const instance = instantiate(oneAction(state, [effect], [guard]));
   const forms = [1, 2].map((seed) => {
     const pick = picker(seed);
-    const states = Array.from({ length: 100 }, () => stateOf(instance.domain, pick));
+    const states = Array.from({ length: 60 }, () => stateOf(instance.domain, pick));
     const program = new Program(instance, propertiesOf(instance, []));
     const [first] = disagreements(program, [instance.domain.initial, ...states]);
     return first ?? (program.rules[0] as Compiled).form;

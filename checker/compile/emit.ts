@@ -108,13 +108,7 @@ export class TreeEmitter {
     this.callOn(code, index);
   }
 
-  private branch(
-    code: Code,
-    question: Question,
-    kids: ReadonlyMap<number, Node>,
-    ends: Ends,
-    context: string,
-  ): void {
+  private branch(code: Code, question: Question, kids: ReadonlyMap<number, Node>, ends: Ends, context: string): void {
     const emit = (kid: Node | undefined): void => this.node(code, kid, ends, context);
     if (question.ask !== 'leaf') {
       emitComparison(code, question.ask, question.a, question.b);
@@ -196,7 +190,9 @@ const tableLimit = 1024;
 
 function outcomeKey(outcome: Outcome): string {
   if (typeof outcome !== 'object') return String(outcome);
-  const writes = outcome.writes.map(({ leaf, from }) => `${leaf.id}=${typeof from === 'number' ? from : `@${from.id}`}`);
+  const writes = outcome.writes.map(
+    ({ leaf, from }) => `${leaf.id}=${typeof from === 'number' ? from : `@${from.id}`}`,
+  );
   return `write ${writes.join(' ')}`;
 }
 

@@ -41,7 +41,7 @@ export const unknownNote = 0x80000000;
 
 /** The bit of a property in the masks that say what to test; beyond 31 properties some share a bit. */
 export function propertyBit(property: number): number {
-  return 1 << property % 31;
+  return 1 << (property % 31);
 }
 
 /** How many successors are looked up at once, and where in memory the results are noted. */

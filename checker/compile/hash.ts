@@ -54,11 +54,20 @@ export function emitDigest(
   for (const [i, { seed, times, last }] of lanes.entries()) {
     code.i32(seed).set(hash);
     for (let w = 0; w < words; w++) {
-      code.get(hash).get(word + w).do('xor').i32(times).do('mul').tee(hash);
+      code
+        .get(hash)
+        .get(word + w)
+        .do('xor')
+        .i32(times)
+        .do('mul')
+        .tee(hash);
       code.get(hash).i32(15).do('shrU', 'xor').set(hash);
     }
     code.get(hash).i32(last).do('mul').tee(hash).get(hash).i32(13).do('shrU', 'xor');
-    code.getGlobal(globals[i] as number).do('add').setGlobal(globals[i] as number);
+    code
+      .getGlobal(globals[i] as number)
+      .do('add')
+      .setGlobal(globals[i] as number);
   }
 }
 
@@ -104,18 +113,33 @@ export function emitFingerprint(
   const half = (number: number): void => {
     code.i64(randomNumber(number));
     for (let word = 0; word < words; word++) {
-      code.get(address).load(word * 4).do('extend').i64(randomNumber(number + word + 1)).do('mul64', 'add64');
+      code
+        .get(address)
+        .load(word * 4)
+        .do('extend')
+        .i64(randomNumber(number + word + 1))
+        .do('mul64', 'add64');
     }
   };
   half(0);
   code.i64(32n).do('shrU64').set(scratch);
   half(words + 1);
-  code.i64(-(2n ** 32n)).do('and64').get(scratch).do('or64').set(fingerprint);
+  code
+    .i64(-(2n ** 32n))
+    .do('and64')
+    .get(scratch)
+    .do('or64')
+    .set(fingerprint);
   // What follows can be undone, so that it makes no two alike; it spreads them evenly.
   for (const times of [last64, times64]) {
     code.get(fingerprint).get(fingerprint).i64(32n).do('shrU64', 'xor64').i64(times).do('mul64').set(fingerprint);
   }
   code.get(fingerprint).get(fingerprint).i64(32n).do('shrU64', 'xor64').set(fingerprint);
-  if (bits < 64) code.get(fingerprint).i64(-(2n ** BigInt(64 - bits))).do('and64').set(fingerprint);
+  if (bits < 64)
+    code
+      .get(fingerprint)
+      .i64(-(2n ** BigInt(64 - bits)))
+      .do('and64')
+      .set(fingerprint);
   code.get(fingerprint).get(fingerprint).do('eqz64', 'extend', 'add64').set(fingerprint);
 }

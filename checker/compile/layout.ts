@@ -119,7 +119,7 @@ export function layoutOf(instance: Instance): Layout {
 
 function newLayout(instance: Instance): Layout {
   const space = new Space();
-  const root = space.partOf(instance.domain as Concrete, '', false) as RecordPart;
+  const root = space.partOf(instance.domain, '', false) as RecordPart;
   const words = Math.max(1, space.free.length);
   return {
     words,
@@ -173,9 +173,7 @@ class Space {
       }
       case 'setOf': {
         const { sort } = structure;
-        const flags = Array.from({ length: sort.size }, (_, i) =>
-          this.flag(`${path} (has ${sort.name}${i})`, inSlot),
-        );
+        const flags = Array.from({ length: sort.size }, (_, i) => this.flag(`${path} (has ${sort.name}${i})`, inSlot));
         return { kind: 'set', sort, flags };
       }
       case 'queue':

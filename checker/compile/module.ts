@@ -70,7 +70,10 @@ export function generate(program: Program, pages: number): Uint8Array<ArrayBuffe
           if (typeof outcome !== 'object') return;
           const writes = outcome.writes.filter(({ leaf }) => kept?.has(leaf) ?? true);
           emitAfter(code, words, writes, emitter.value);
-          code.get(emitter.value).i32(masks.after(writes.map(({ leaf }) => leaf))).store(strides.state);
+          code
+            .get(emitter.value)
+            .i32(masks.after(writes.map(({ leaf }) => leaf)))
+            .store(strides.state);
           code.get(emitter.value).i32(strides.successor).do('add').set(emitter.value);
         },
         unknown,
@@ -106,20 +109,32 @@ export function generate(program: Program, pages: number): Uint8Array<ArrayBuffe
     });
 
     const [address, count, start, missedBefore, end, word] = [0, 1, 2, 3, 4, 5];
-    const [, code] = module.func('expand', ['i32', 'i32'], [], [
-      ...(['i32', 'i32', 'i32'] as const),
-      ...Array.from({ length: words }, () => 'i32' as const),
-    ]);
+    const [, code] = module.func(
+      'expand',
+      ['i32', 'i32'],
+      [],
+      [...(['i32', 'i32', 'i32'] as const), ...Array.from({ length: words }, () => 'i32' as const)],
+    );
     const callGroup = (index: number): void => {
       for (let w = 0; w < words; w++) code.get(word + w);
       code.get(end).call(index).set(end);
     };
     code.block().loop().get(count).do('eqz').brIf(1);
-    for (let w = 0; w < words; w++) code.get(address).load(w * 4).set(word + w);
+    for (let w = 0; w < words; w++)
+      code
+        .get(address)
+        .load(w * 4)
+        .set(word + w);
     code.getGlobal(globals.out).tee(start).set(end).getGlobal(globals.missed).set(missedBefore);
     code.block(); // until the state is explored
     for (const { place, at, index } of alone) {
-      code.get(word + place.word).i32(maskOf(place.bits) << place.shift).do('and').i32(at << place.shift).do('eq').if();
+      code
+        .get(word + place.word)
+        .i32(maskOf(place.bits) << place.shift)
+        .do('and')
+        .i32(at << place.shift)
+        .do('eq')
+        .if();
       code.i32(0).setGlobal(globals.unsure);
       callGroup(index);
       // What these rules do is not all known: the state is explored elsewhere.
@@ -178,7 +193,11 @@ export function generate(program: Program, pages: number): Uint8Array<ArrayBuffe
     );
     code.block().loop().get(count).do('eqz').brIf(1);
     code.get(masks).load(0).getGlobal(globals.active).do('and').tee(mask).if();
-    for (let w = 0; w < words; w++) code.get(address).load(w * 4).set(word + w);
+    for (let w = 0; w < words; w++)
+      code
+        .get(address)
+        .load(w * 4)
+        .set(word + w);
     for (const { parts, bit } of properties) {
       if (parts.length === 0) continue;
       code.get(mask).i32(bit).do('and').if().i32(0).set(decided);
@@ -219,4 +238,3 @@ class PropertyMasks {
     return leaves.reduce((mask, leaf) => mask | (this.byLeaf.get(leaf) ?? 0), this.always);
   }
 }
-

@@ -41,7 +41,7 @@ export const lineBits = 512;
 export const bitsPerState = 3;
 
 /** How many entries from its home on are looked at for a fingerprint at first sight. */
-const entriesSeen = 8;
+const entriesSeen = 6;
 
 /** The functions that are added to a module. */
 export interface PastExports {
@@ -62,12 +62,16 @@ interface Surroundings {
   readonly block: number;
 }
 
-/** A note about a state: its fingerprint, where this leads, and whether it was seen there at first sight: 1, 0 or `unsure`. */
-const note = { fingerprint: 0, place: 8, seen: 12, bytes: 16 } as const;
+/** A note about a state: its fingerprint, where this leads, and something that is there. */
+const note = { fingerprint: 0, place: 8, there: 12, bytes: 16 } as const;
 const unsure = 2;
 
 /** Adds the functions to a module. */
-export function emitPast(module: ModuleBuilder, shape: PastShape, { words, state, sorted, notes, block }: Surroundings): void {
+export function emitPast(
+  module: ModuleBuilder,
+  shape: PastShape,
+  { words, state, sorted, notes, block }: Surroundings,
+): void {
   const kind = shape.kind === 'compact' ? fingerprints : bits;
   sieveFunction();
   rememberFunction();
@@ -79,14 +83,25 @@ export function emitPast(module: ModuleBuilder, shape: PastShape, { words, state
     const [, code] = module.func('sieve', ['i32', 'i32', 'i32'], ['i32'], ['i32', 'i32', ...locals.types]);
     code.get(from).set(to);
     inBlocks(code, of, from, n, sorted, locals, () => {
-      const { at, entry: isKnown } = locals;
-      code.get(at).load(note.seen).tee(isKnown).i32(unsure).do('eq').if();
+      const { entry: isKnown } = locals;
+      kind.isSeen(code, locals);
+      code.tee(isKnown).i32(unsure).do('eq').if();
       kind.isKnown(code, locals);
       code.set(isKnown).end();
       // It is copied in any case, since no one could predict a branch here.
       for (let word = 0; word < sorted / 4; word += 2) {
-        if (word + 1 < sorted / 4) code.get(to).get(from).load64(word * 4).store64(word * 4);
-        else code.get(to).get(from).load(word * 4).store(word * 4);
+        if (word + 1 < sorted / 4)
+          code
+            .get(to)
+            .get(from)
+            .load64(word * 4)
+            .store64(word * 4);
+        else
+          code
+            .get(to)
+            .get(from)
+            .load(word * 4)
+            .store(word * 4);
       }
       code.get(isKnown).i32(1).do('xor').tee(isKnown).get(kept).do('add').set(kept);
       code.get(isKnown).i32(sorted).do('mul').get(to).do('add').set(to);
@@ -102,8 +117,8 @@ export function emitPast(module: ModuleBuilder, shape: PastShape, { words, state
   }
 
   /**
-   * Goes through `n` states from an address on. For each block of them it first computes all fingerprints and looks where they
-   * lead, without any decision: so the processor has many cache misses under way at once.
+   * Goes through `n` states from an address on. For each block of them it first computes all fingerprints, then touches the
+   * memory where they lead, in a loop so short that the processor has many cache misses under way at once.
    */
   function inBlocks(
     code: Code,
@@ -130,10 +145,12 @@ export function emitPast(module: ModuleBuilder, shape: PastShape, { words, state
       code.get(at).get(fingerprint).store64(note.fingerprint);
       kind.findPlace(code, locals);
       code.get(at).get(place).store(note.place);
-      code.get(at);
-      kind.isSeen(code, locals);
-      code.store(note.seen);
       code.get(look).i32(stride).do('add').set(look);
+    });
+    forEachNote(() => {
+      code.get(at).get(at).load(note.place).set(place);
+      kind.findAddress(code, locals);
+      code.load().store(note.there);
     });
     forEachNote(() => {
       code.get(at).load64(note.fingerprint).set(fingerprint).get(at).load(note.place).set(place);
@@ -162,7 +179,13 @@ interface Locals {
 
 function localsFrom(first: number): Locals {
   const [base, size, left, look, at, place, entry] = [0, 1, 2, 3, 4, 5, 6].map((i) => first + i) as [
-    number, number, number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   const types = [...Array.from({ length: 7 }, () => 'i32' as const), 'i64', 'i64'] as const;
   return { types, base, size, left, look, at, place, entry, fingerprint: first + 7, other: first + 8 };
@@ -172,6 +195,8 @@ function localsFrom(first: number): Locals {
 interface Kind {
   /** Sets `place`. */
   readonly findPlace: (code: Code, locals: Locals) => void;
+  /** Leaves the address of the place. */
+  readonly findAddress: (code: Code, locals: Locals) => void;
   /** Leaves 1 if it is seen there at once, 0 if it is not there, or `unsure`. */
   readonly isSeen: (code: Code, locals: Locals) => void;
   /** Leaves 1 if it is there, and 0 if not, where that is unsure. */
@@ -187,7 +212,12 @@ function emitShare(code: Code, fingerprint: number, size: number): void {
 /** Leaves the address of an entry. */
 function emitEntry(code: Code, pages: number, position: number): void {
   code.get(pages).get(position).i32(pageBits).do('shrU').i32(2).do('shl', 'add').load();
-  code.get(position).i32(entriesPerPage - 1).do('and').i32(3).do('shl', 'add');
+  code
+    .get(position)
+    .i32(entriesPerPage - 1)
+    .do('and')
+    .i32(3)
+    .do('shl', 'add');
 }
 
 /** Leaves whether the entry on the stack is empty or not less than the fingerprint, which is not behind it then. */
@@ -211,17 +241,30 @@ const fingerprints: Kind = {
     emitShare(code, fingerprint, size);
     code.set(place);
   },
+  findAddress: (code, { base, place }) => emitEntry(code, base, place),
   isSeen: (code, { base, place, fingerprint, entry }) => {
     emitEntry(code, base, place);
     code.set(entry);
     for (let i = 0; i < entriesSeen; i++) {
-      code.get(entry).load64(i * 8).get(fingerprint).do('eq64');
+      code
+        .get(entry)
+        .load64(i * 8)
+        .get(fingerprint)
+        .do('eq64');
       if (i > 0) code.do('or');
     }
     // It is not sure where the last of them is less, or behind the end of the page.
-    code.i32(unsure).get(entry).load64(8 * (entriesSeen - 1));
+    code
+      .i32(unsure)
+      .get(entry)
+      .load64(8 * (entriesSeen - 1));
     emitIsEnd(code, fingerprint);
-    code.get(place).i32(entriesPerPage - 1).do('and').i32(entriesPerPage - entriesSeen).do('leU', 'and', 'select');
+    code
+      .get(place)
+      .i32(entriesPerPage - 1)
+      .do('and')
+      .i32(entriesPerPage - entriesSeen)
+      .do('leU', 'and', 'select');
   },
   isKnown: (code, locals) => {
     emitWalk(code, locals);
@@ -246,15 +289,37 @@ const fingerprints: Kind = {
 
 /** The last entry stays empty, so that every walk ends. */
 function trapAtEnd(code: Code, position: number, homes: number): void {
-  code.get(position).get(homes).i32(spareEntries - 1).do('add', 'geU').if().unreachable().end();
+  code
+    .get(position)
+    .get(homes)
+    .i32(spareEntries - 1)
+    .do('add', 'geU')
+    .if()
+    .unreachable()
+    .end();
 }
 
 /** The bit of the fingerprint's line with a number from 0: its address, and how far it has to be shifted. */
-function emitBit(code: Code, { place, fingerprint }: Locals, number: number): { address: () => Code; shift: () => Code } {
-  const shift = (): Code => code.get(fingerprint).do('wrap').i32(number * 9).do('shrU');
+function emitBit(
+  code: Code,
+  { place, fingerprint }: Locals,
+  number: number,
+): { address: () => Code; shift: () => Code } {
+  const shift = (): Code =>
+    code
+      .get(fingerprint)
+      .do('wrap')
+      .i32(number * 9)
+      .do('shrU');
   const address = (): Code => {
     code.get(place);
-    return shift().i32(5).do('shrU').i32(2).do('shl').i32(lineBits / 8 - 4).do('and', 'add');
+    return shift()
+      .i32(5)
+      .do('shrU')
+      .i32(2)
+      .do('shl')
+      .i32(lineBits / 8 - 4)
+      .do('and', 'add');
   };
   return { address, shift };
 }
@@ -273,6 +338,9 @@ const bits: Kind = {
   findPlace: (code, { base, size, place, fingerprint }) => {
     emitShare(code, fingerprint, size);
     code.i32(6).do('shl').get(base).do('add').set(place);
+  },
+  findAddress: (code, { place }) => {
+    code.get(place);
   },
   isKnown: (code) => {
     code.i32(0);

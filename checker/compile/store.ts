@@ -69,8 +69,18 @@ export function generateStore(
     code.load(0).set(to);
     code.get(at).get(to).i32(strides.sorted).do('add').store(0);
     for (let word = 0; word < words + 1; word += 2) {
-      if (word + 1 < words + 1) code.get(to).get(address).load64(word * 4).store64(word * 4);
-      else code.get(to).get(address).load(word * 4).store(word * 4);
+      if (word + 1 < words + 1)
+        code
+          .get(to)
+          .get(address)
+          .load64(word * 4)
+          .store64(word * 4);
+      else
+        code
+          .get(to)
+          .get(address)
+          .load(word * 4)
+          .store(word * 4);
     }
     code.get(to).get(hashes).load(0).store(strides.successor);
     code.get(hashes).i32(4).do('add').set(hashes);
@@ -81,19 +91,42 @@ export function generateStore(
   /** Leaves in `address` where the state numbered `id` of a shard is. */
   function emitStateAddress(code: Code, chunks: number, id: number, address: number): void {
     code.get(chunks).get(id).i32(chunkBits).do('shrU').i32(2).do('shl', 'add').load(0);
-    code.get(id).i32(2 ** chunkBits - 1).do('and').i32(strides.state).do('mul', 'add').set(address);
+    code
+      .get(id)
+      .i32(2 ** chunkBits - 1)
+      .do('and')
+      .i32(strides.state)
+      .do('mul', 'add')
+      .set(address);
   }
 
   /** The tag of a hash in its place in an index entry. */
   function emitTag(code: Code, hash: number): void {
-    code.get(hash).i32(6).do('shl').i32(-(2 ** idBits)).do('and');
+    code
+      .get(hash)
+      .i32(6)
+      .do('shl')
+      .i32(-(2 ** idBits))
+      .do('and');
   }
 
   /** Leaves on the stack whether the states at two addresses are equal. */
   function emitEqual(code: Code, a: number, b: number): void {
     for (let w = 0; w < words; w += 2) {
-      if (w + 1 < words) code.get(a).load64(w * 4).get(b).load64(w * 4).do('eq64');
-      else code.get(a).load(w * 4).get(b).load(w * 4).do('eq');
+      if (w + 1 < words)
+        code
+          .get(a)
+          .load64(w * 4)
+          .get(b)
+          .load64(w * 4)
+          .do('eq64');
+      else
+        code
+          .get(a)
+          .load(w * 4)
+          .get(b)
+          .load(w * 4)
+          .do('eq');
       if (w > 0) code.do('and');
     }
   }
@@ -105,7 +138,9 @@ export function generateStore(
    */
   function insertFunction(): void {
     const [shard, from, n, masks] = [0, 1, 2, 3];
-    const [index, mask, count, chunks, hash, tag, slot, entry, id, at, scratch] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+    const [index, mask, count, chunks, hash, tag, slot, entry, id, at, scratch] = [
+      4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+    ];
     const [left, look, note] = [15, 16, 17];
     const word = 18;
     const [, code] = module.func(
@@ -130,8 +165,23 @@ export function generateStore(
     code.loop();
     code.get(look).load(strides.successor).set(tag);
     emitTag(code, tag);
-    code.set(tag).get(note).load(0).tee(entry).i32(2 ** idBits - 1).do('and').tee(id);
-    code.i32(0).do('ne').get(entry).get(tag).do('xor').i32(-(2 ** idBits)).do('and', 'eqz', 'and').set(hash);
+    code
+      .set(tag)
+      .get(note)
+      .load(0)
+      .tee(entry)
+      .i32(2 ** idBits - 1)
+      .do('and')
+      .tee(id);
+    code
+      .i32(0)
+      .do('ne')
+      .get(entry)
+      .get(tag)
+      .do('xor')
+      .i32(-(2 ** idBits))
+      .do('and', 'eqz', 'and')
+      .set(hash);
     // Where it cannot be the same state, the first one is looked at: that costs nothing, and a branch would.
     code.get(id).i32(1).do('sub').i32(0).get(hash).do('select').set(id);
     emitStateAddress(code, chunks, id, at);
@@ -151,8 +201,20 @@ export function generateStore(
     code.block().loop(); // until an empty entry
     code.get(slot).get(mask).do('and').tee(slot).i32(2).do('shl').get(index).do('add').load(0).tee(entry);
     code.do('eqz').brIf(1);
-    code.get(entry).get(tag).do('xor').i32(-(2 ** idBits)).do('and', 'eqz').if();
-    code.get(entry).i32(2 ** idBits - 1).do('and').i32(1).do('sub').set(id);
+    code
+      .get(entry)
+      .get(tag)
+      .do('xor')
+      .i32(-(2 ** idBits))
+      .do('and', 'eqz')
+      .if();
+    code
+      .get(entry)
+      .i32(2 ** idBits - 1)
+      .do('and')
+      .i32(1)
+      .do('sub')
+      .set(id);
     emitStateAddress(code, chunks, id, at);
     emitEqual(code, at, from);
     code.brIf(3).end();
@@ -161,7 +223,12 @@ export function generateStore(
     code.get(slot).i32(2).do('shl').get(index).do('add').get(count).i32(1).do('add').get(tag).do('or').store(0);
     emitStateAddress(code, chunks, count, at);
     for (let w = 0; w < words; w++) {
-      code.get(at).get(from).load(w * 4).tee(word + w).store(w * 4);
+      code
+        .get(at)
+        .get(from)
+        .load(w * 4)
+        .tee(word + w)
+        .store(w * 4);
     }
     emitDigest(code, words, word, scratch, [globals.digestA, globals.digestB]);
     code.get(masks).get(from).load(strides.state).store(0).get(masks).i32(4).do('add').set(masks);
@@ -175,10 +242,7 @@ export function generateStore(
 
   function rehashFunction(): void {
     const [shard, index, mask, count, chunks, id, at, slot, tag, hash] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
-    const [, code] = module.func('rehash', ['i32'], [], [
-      ...Array.from({ length: 8 }, () => 'i32' as const),
-      'i64',
-    ]);
+    const [, code] = module.func('rehash', ['i32'], [], [...Array.from({ length: 8 }, () => 'i32' as const), 'i64']);
     code.get(shard).load(descriptor.index).set(index).get(shard).load(descriptor.mask).set(mask);
     code.get(shard).load(descriptor.count).set(count).get(shard).load(descriptor.chunks).set(chunks);
     code.block().loop().get(id).get(count).do('eq').brIf(1);

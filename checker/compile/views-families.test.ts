@@ -58,7 +58,7 @@ describe('on families', () => {
     [
       'it is mapped',
       (s) => {
-        arrays(s)['page'] = [...s.page].map((page) => ({ ...page, n: 0 })) as never;
+        arrays(s)['page'] = [...s.page].map((page) => ({ ...page, n: 0 }));
       },
     ],
     [

@@ -51,7 +51,7 @@ export function viewsOn(machine: Machine): Views {
   const frozen = new Map<Part, unknown>();
   const drafts = new Map<Part, unknown>();
   let age = 0;
-  const entry = (leaf: Leaf): Entry => machine.entry(leaf);
+  const entryNow = (leaf: Leaf): Entry => machine.entry(leaf);
   /**
    * Until the change ends, a part to which a value was assigned as a whole reads as that very value, as in a draft; the
    * object that stood there keeps its leaves, and may stand elsewhere by now.
@@ -72,7 +72,7 @@ export function viewsOn(machine: Machine): Views {
     if (cached !== undefined) return cached;
     const view = guarded(targetOf(part, writable));
     cache.set(part, view);
-    sources.set(view, { part, entry, assigned, isLive: true });
+    sources.set(view, { part, entry: entryNow, assigned, isLive: true });
     return view;
   };
 
@@ -303,7 +303,7 @@ export function viewsOn(machine: Machine): Views {
     const place = (plan: Plan): void => {
       if (!writable) machine.refuse('a guard or property writes');
       const before = held();
-      const entries = part.slots.map(({ leaves }) => leaves.map((leaf) => machine.entry(leaf)));
+      const entries = part.slots.map(({ leaves }) => leaves.map(entryNow));
       const write: Write = (leaf, entry) => machine.write(leaf, entry);
       for (const [i, from] of plan.entries()) {
         const to = part.slots[i] as Slot;

@@ -77,7 +77,7 @@ export class Code {
     return this.op(0x10).unsigned(index);
   }
   do(...operations: readonly Operation[]): this {
-    for (const operation of operations) this.op(operations_[operation]);
+    for (const operation of operations) this.op(opcodes[operation]);
     return this;
   }
 
@@ -103,8 +103,8 @@ export class Code {
   }
 }
 
-type Operation = keyof typeof operations_;
-const operations_ = {
+type Operation = keyof typeof opcodes;
+const opcodes = {
   eqz: 0x45,
   eq: 0x46,
   ne: 0x47,
@@ -178,10 +178,10 @@ export class ModuleBuilder {
       ...list(params.map((type) => [valueTypes[type]])),
       ...list(results.map((type) => [valueTypes[type]])),
     ]);
-    const memory = [...name('env'), ...name('memory'), 0x02, 0x03, ...unsigned(1), ...unsigned(pages)];
+    const memory = [...text('env'), ...text('memory'), 0x02, 0x03, ...unsigned(1), ...unsigned(pages)];
     const exported = [
-      ...this.funcs.flatMap((func, i) => (func.name === '' ? [] : [[...name(func.name), 0x00, ...unsigned(i)]])),
-      ...this.globals.map((global, i) => [...name(global), 0x03, ...unsigned(i)]),
+      ...this.funcs.flatMap((func, i) => (func.name === '' ? [] : [[...text(func.name), 0x00, ...unsigned(i)]])),
+      ...this.globals.map((global, i) => [...text(global), 0x03, ...unsigned(i)]),
     ];
     const parts: number[][] = [
       [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
@@ -196,10 +196,7 @@ export class ModuleBuilder {
       return { declared, code: code.bytes, length: declared.length + code.bytes.length + 1 };
     });
     const count = unsigned(bodies.length);
-    const codeLength = bodies.reduce(
-      (sum, { length }) => sum + length + unsigned(length).length,
-      count.length,
-    );
+    const codeLength = bodies.reduce((sum, { length }) => sum + length + unsigned(length).length, count.length);
     const head = [...parts.flat(), 10, ...unsigned(codeLength), ...count];
     const bytes = new Uint8Array(head.length + codeLength - count.length);
     bytes.set(head);
@@ -222,8 +219,8 @@ function list(entries: readonly (readonly number[])[]): number[] {
   return [...unsigned(entries.length), ...entries.flat()];
 }
 
-function name(text: string): number[] {
-  const bytes = [...new TextEncoder().encode(text)];
+function text(characters: string): number[] {
+  const bytes = [...new TextEncoder().encode(characters)];
   return [...unsigned(bytes.length), ...bytes];
 }
 

@@ -14,10 +14,9 @@ const usual = ['sva/medium', 'german/medium', 'philosophers/medium'];
 const command = measuringCommand(
   'peers',
   'Measures svacheck beside other model checkers, as far as they are installed.',
-)
-  .action(async (options: MeasuringOptions) => {
-    const tools = [await own(), await spin(), await rumur(), tlc(), limit()];
-    const contests = chosen(cases, options.case, usual).map((subject) => ({ subject, tools }));
-    await measure(contests, options);
-  });
+).action(async (options: MeasuringOptions) => {
+  const tools = [await own(), await spin(), await rumur(), tlc(), limit()];
+  const contests = chosen(cases, options.case, usual).map((subject) => ({ subject, tools }));
+  await measure(contests, options);
+});
 await main(command);

@@ -131,7 +131,7 @@ describe.each(stores)('the store %s', (store) => {
     const [half, , end] = result.properties;
     expect([half?.path?.actions.length, end?.path?.actions.length]).toEqual([3, 36]);
     expect(replay(instantiate(cube, 'ci'), end?.path as Path)).toMatchObject({
-      way: Array(6).fill({ at: 6, name: 0 }),
+      way: Array.from({ length: 6 }, () => ({ at: 6, name: 0 })),
     });
     expect(files).toEqual([]);
   });
@@ -196,8 +196,8 @@ describe('with too few bits', () => {
     // Where many are omitted, so are most of those to which they lead, which do not count.
     const omitted = states - result.states;
     const expected = result.omission?.expected ?? 0;
-    if (omitted < states / 10)
-      expect(Math.abs(omitted - expected)).toBeLessThan(6 * Math.sqrt(expected) + 0.2 * expected);
+    const isNear = Math.abs(omitted - expected) < 6 * Math.sqrt(expected) + 0.2 * expected;
+    expect(isNear || omitted >= states / 10).toBe(true);
     for (const { path } of result.properties) if (path !== undefined) replay(instantiate(sva, 'ci'), path);
     expect(found(within({ store, storeBits, workers: 2 }))).toEqual(found(result));
   });

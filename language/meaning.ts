@@ -191,7 +191,7 @@ export function perform(rule: Rule, bound: Bound, medium: Medium): boolean {
 export function fire(instance: Instance, rule: Rule, bound: Bound, state: State): State | undefined {
   let next = state;
   const enabledHere = perform(rule, bound, {
-    seen: () => next as Table,
+    seen: () => next,
     change: (work) => {
       next = drafted(next, work);
     },

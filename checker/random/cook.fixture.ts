@@ -425,7 +425,7 @@ function variantOf({ procedures }: Recipe): Parameters<typeof instantiate>[2] {
 }
 
 /** The first two nodes are steps, which do not choose alike. */
-export function canMerge([first, second]: readonly NodeRecipe[]): boolean {
+function canMerge([first, second]: readonly NodeRecipe[]): boolean {
   if (first?.node !== 'step' || second?.node !== 'step') return false;
   return Object.keys(first.choose).every((name) => !Object.hasOwn(second.choose, name));
 }

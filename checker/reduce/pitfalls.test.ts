@@ -49,7 +49,7 @@ describe('no violation is missed', () => {
       }),
     });
     const set = properties(token, ({ invariant }) => ({ 'never z': invariant({ holds: (s) => !s.z }) }));
-    const [plain, reduced] = both(token as Model, set, { symmetry: true, partialOrder: true });
+    const [plain, reduced] = both(token, set, { symmetry: true, partialOrder: true });
     expect(plain).toContain('never z: violated 1');
     expect(reduced).toEqual(plain);
   });
@@ -77,7 +77,7 @@ describe('no violation is missed', () => {
       'the last is not marked': invariant({ holds: (s) => s.node[members(Node).at(-1) ?? ('' as never)].x !== 1 }),
       'it may end': deadlockFree({ final: { any: () => true } }),
     }));
-    const [plain, reduced] = both(pages as Model, set, { symmetry: true, slice: true });
+    const [plain, reduced] = both(pages, set, { symmetry: true, slice: true });
     expect(plain).toContain('the last is not marked: violated 1');
     expect(reduced).toEqual(plain);
   });
@@ -100,7 +100,7 @@ describe('no violation is missed', () => {
     });
     const set = properties(cloning, ({ invariant }) => ({ 'x is small': invariant({ holds: (s) => s.a.x < 3 }) }));
     for (const options of [{ slice: true }, { partialOrder: true }, { slice: true, partialOrder: true }]) {
-      const [plain, reduced] = both(cloning as Model, set, options);
+      const [plain, reduced] = both(cloning, set, options);
       expect(plain).toContain('x is small: violated 1');
       expect(reduced).toEqual(plain);
     }
@@ -139,7 +139,7 @@ it('symmetry holds for functions that are run on immutable states too', () => {
   const set = properties(odd, ({ invariant }) => ({
     'not all': invariant({ holds: (s) => !s.node.every(({ x }) => x === 2) }),
   }));
-  const [plain, reduced] = both(odd as Model, set, { symmetry: true });
+  const [plain, reduced] = both(odd, set, { symmetry: true });
   expect(reduced).toEqual(plain);
   const { states, reductions } = search(instantiate(odd), [set], { symmetry: true, keepGoing: true });
   // Three members with three values each: as many states as there are multisets.

@@ -226,9 +226,9 @@ function literals(shape: Shape): fc.Arbitrary<unknown> {
 
 const always: Condition = { is: 'and', of: [] };
 
-/** Conditions; `depth` is how deep they may be nested. */
+/** Conditions; `depth` is how deep they may be nested: below 0 there are no quantifiers any more. */
 function conditions(scope: Scope, depth: number): fc.Arbitrary<Condition> {
-  const spots = scope.spots.filter(({ shape }) => shape.kind !== 'record' && (shape.kind !== 'each' || depth > 0));
+  const spots = scope.spots.filter(({ shape }) => shape.kind !== 'record' && (shape.kind !== 'each' || depth >= 0));
   const simple: Options<Condition> = [];
   if (spots.length > 0) simple.push(fc.constantFrom(...spots).chain((spot) => conditionsOn(scope, spot, depth)));
   if (scope.procedures.length > 0) {
@@ -241,7 +241,7 @@ function conditions(scope: Scope, depth: number): fc.Arbitrary<Condition> {
     );
   }
   if (simple.length === 0) return fc.constant(always);
-  if (depth === 0) return fc.oneof(...simple);
+  if (depth <= 0) return fc.oneof(...simple);
   const deeper = conditions(scope, depth - 1);
   return fc.oneof(
     { weight: 4, arbitrary: fc.oneof(...simple) },
@@ -251,6 +251,17 @@ function conditions(scope: Scope, depth: number): fc.Arbitrary<Condition> {
       arbitrary: fc.record({ is: fc.constantFrom('and' as const, 'or' as const), of: fc.tuple(deeper, deeper) }),
     },
   );
+}
+
+/** Conditions that do not hold where everything has its first value. */
+function lateConditions(scope: Scope): fc.Arbitrary<Condition> {
+  const options = scope.spots.flatMap(({ place, shape }): Options<Condition> => {
+    if (shape.kind === 'queue' || shape.kind === 'bag') return [fc.constant({ is: 'full', place })];
+    const later = isLeaf(shape) ? valuesOf(shape).slice(1) : [];
+    if (later.length === 0) return [];
+    return [fc.constantFrom(...later).map((value) => ({ is: 'equal', place, value: { is: 'literal', value } }))];
+  });
+  return options.length === 0 ? conditions(scope, 0) : fc.oneof(...options);
 }
 
 function conditionsOn(scope: Scope, spot: Spot, depth: number): fc.Arbitrary<Condition> {
@@ -274,7 +285,7 @@ function conditionsOn(scope: Scope, spot: Spot, depth: number): fc.Arbitrary<Con
         options.push(fc.record({ is: fc.constant('item' as const), place: fc.constant(place), item }));
       }
     }
-    if (depth > 0) {
+    if (depth >= 0) {
       const as = `x${depth}`;
       const quantified = fc.record({
         is: fc.constant('quantified' as const),
@@ -452,6 +463,20 @@ function actionRecipes(fields: readonly Shape[]): fc.Arbitrary<ActionRecipe> {
   );
 }
 
+/** Actions that may always happen and change something, so that there is more than one state. */
+function movers(fields: readonly Shape[]): fc.Arbitrary<ActionRecipe> {
+  return parameterLists.chain((parameters) => {
+    const scope = scopeOf(fields, parameters);
+    const moved = scope.spots.flatMap(({ place, shape }): Effect[] =>
+      isLeaf(shape) ? [{ does: 'assign', place, value: { is: 'next', place, leaf: shape } }] : [],
+    );
+    const others = fc.array(effects(scope, { isLast: true, isCareful: true, depth: 1 }), { maxLength: 1 });
+    return fc
+      .tuple(fc.constantFrom(...moved, nothing), others)
+      .map(([move, more]) => ({ parameters, guards: [], effects: [move, ...more] }));
+  });
+}
+
 /** A list of nodes that begins with a step, so that no loop goes round without one. */
 function nodeLists(
   fields: readonly Shape[],
@@ -519,7 +544,10 @@ function claims(fields: readonly Shape[], procedures: readonly ProcedureRecipe[]
         parameters: fc.constant(parameters),
         given: fc.option(conditions(scope, 2), { nil: undefined }),
         // Several things that must not, or must be able to, come together: few are decided in the first state.
-        parts: fc.array(conditions(scope, 1), { minLength: 2, maxLength: 4, size: 'max' }),
+        parts: fc.oneof(
+          fc.array(conditions(scope, 0), { minLength: 2, maxLength: 4, size: 'max' }),
+          fc.array(lateConditions(scope), { minLength: 2, maxLength: 3, size: 'max' }),
+        ),
       });
     })
     .map(({ parts, ...claim }): Claim => {
@@ -547,7 +575,12 @@ export const recipes: fc.Arbitrary<Recipe> = fc
     const free = scope.spots.flatMap(({ place, shape }) => (isLeaf(shape) ? [{ place, leaf: shape }] : []));
     return fc.tuple(
       fc.constant(fields),
-      fc.array(actionRecipes(fields), { minLength: 1, maxLength: 4, size: 'max' }),
+      fc
+        .tuple(
+          fc.oneof(fc.constant([]), fc.array(movers(fields), { minLength: 1, maxLength: 2, size: 'max' })),
+          fc.array(actionRecipes(fields), { minLength: 1, maxLength: 3, size: 'max' }),
+        )
+        .map((lists) => lists.flat()),
       fc.array(procedureRecipes(fields), { maxLength: 2, size: 'max' }),
       free.length === 0 ? fc.constant(undefined) : fc.option(fc.constantFrom(...free), { nil: undefined, freq: 3 }),
       fc.oneof(fc.constant([]), effectLists(scope, { isLast: true, isCareful: true, depth: 1 })),

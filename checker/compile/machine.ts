@@ -35,6 +35,8 @@ export class Machine {
   readonly layout: Layout;
   /** The state before, packed. */
   words: Int32Array;
+  /** How often a run has begun. */
+  run = 0;
   private readonly entries: (Entry | undefined)[];
   private written: Leaf[] = [];
   private answers: Answer[] = [];
@@ -51,6 +53,7 @@ export class Machine {
   /** Starts on a state, with nothing asked or written. */
   begin(words: Int32Array): void {
     this.words = words;
+    this.run++;
     for (const { id } of this.written) this.entries[id] = undefined;
     this.written = [];
     this.answers = [];

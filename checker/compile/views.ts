@@ -64,7 +64,22 @@ export function viewsOn(machine: Machine): Views {
     preventExtensions: () => machine.refuse('a part of the state is frozen'),
     setPrototypeOf: () => machine.refuse('a part of the state gets another prototype'),
   };
-  const guarded = <T extends object>(target: T): T => new Proxy(target, refusals) as T;
+  /** Ends the views that a function could still hold: what they stood for is gone. */
+  const revoked: (() => void)[] = [];
+  const guarded = <T extends object>(target: T): T => {
+    const { proxy, revoke } = Proxy.revocable(target, refusals);
+    revoked.push(revoke);
+    return proxy as T;
+  };
+
+  /** Made anew at every age, when it is needed. */
+  const eachAge = <T>(make: () => T): (() => T) => {
+    let made: { readonly at: number; readonly value: T } | undefined;
+    return () => {
+      if (made?.at !== age) made = { at: age, value: make() };
+      return made.value;
+    };
+  };
 
   const viewOf = (part: Structured, writable: boolean): unknown => {
     const cache = writable ? drafts : frozen;
@@ -97,8 +112,9 @@ export function viewsOn(machine: Machine): Views {
         return arrayOf(part.elements.map((element) => fieldOf(element, writable)));
       case 'set': {
         const fields = part.flags.map((leaf) => fieldOf({ kind: 'leaf', leaf }, writable));
-        const flags = guarded(writable ? arrayOf(fields) : Object.freeze(arrayOf(fields)));
-        return internally(Object.create(SetValue.prototype) as object, 'flags', () => flags);
+        const target = writable ? arrayOf(fields) : Object.freeze(arrayOf(fields));
+        const flags = eachAge(() => guarded(target));
+        return internally(Object.create(SetValue.prototype) as object, 'flags', flags);
       }
       case 'queue':
         return sequenceView(new QueueView(), part, writable);
@@ -216,6 +232,8 @@ export function viewsOn(machine: Machine): Views {
 
   const renew = (): void => {
     age++;
+    for (const revoke of revoked) revoke();
+    revoked.length = 0;
     frozen.clear();
     drafts.clear();
   };
@@ -251,8 +269,12 @@ export function viewsOn(machine: Machine): Views {
       case 'optional':
         return machine.valueOf(source.entry(part.present)) === true ? valueIn(part.of, source) : null;
       case 'record': {
+        const { run } = machine;
         const fields = part.fields.map(([name, field]) => {
-          const get = once(() => valueIn(field, source));
+          const get = once(() => {
+            if (machine.run !== run) machine.refuse('an item of an earlier run is looked at');
+            return valueIn(field, source);
+          });
           return [name, { enumerable: true, get }] as const;
         });
         const value = Object.freeze(Object.defineProperties({}, Object.fromEntries(fields)));

@@ -204,7 +204,10 @@ describe('the harness', () => {
       { ...row, tool: 'Spin', mode: 'reduced', seconds: 0.1, reduced: true },
       { ...row, tool: 'limit', mode: 'keys', seconds: 0.1 },
     ];
-    expect(ratiosOf(rows).map(({ peer, ratio }) => [peer.mode, ratio])).toEqual([['fast', 0.5]]);
+    expect(ratiosOf(rows).map(({ peer, ratio }) => [peer.mode, ratio])).toEqual([
+      ['fast', 0.5],
+      ['keys', 10],
+    ]);
     expect(tableOf(rows)).toHaveLength(2 + rows.length);
   });
 

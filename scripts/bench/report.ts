@@ -67,7 +67,7 @@ function fastest(rows: readonly Row[]): Row | undefined {
 
 /** For each subject and peer: this project with one worker against the best of the peer's modes that reduce nothing. */
 export function ratiosOf(rows: readonly Row[]): readonly Ratio[] {
-  const full = rows.filter(({ reduced, tool }) => !reduced && tool !== 'limit');
+  const full = rows.filter(({ reduced }) => !reduced);
   const subjects = [...new Set(full.map(({ subject }) => subject))];
   const peers = [...new Set(full.map(({ tool }) => tool))].filter((tool) => tool !== ownName);
   return subjects.flatMap((subject) => {

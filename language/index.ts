@@ -36,6 +36,8 @@ export {
 export { enabled, initialStates, type Step, step, successors } from './meaning.ts';
 export { type ActionOf, isModel, model, type Model, type SizeContext, type StateOf } from './model.ts';
 export {
+  type Binding,
+  isOverTime,
   isPropertySet,
   properties,
   propertiesOf,

@@ -11,7 +11,7 @@ import { isModel, type ActionOf, type Model, type StateOf } from './model.ts';
 import { patchesBetween } from './patches.ts';
 import { withoutClockOrChance } from './purity.ts';
 
-type Run = (s: unknown, p: unknown, me: unknown) => unknown;
+type Run = (...args: readonly unknown[]) => unknown;
 type Table = Record<string | number, unknown>;
 
 /** A model at a size; a bare model means its size `ci`. */
@@ -166,8 +166,14 @@ export interface Medium {
   readonly settled: (draft: Table) => Table;
 }
 
+/** Is told what becomes of the guards and decisions of a rule, in the order in which they are asked. */
+export interface Watch {
+  readonly guard: (name: string, isTrue: boolean) => void;
+  readonly decision: (name: string, isTrue: boolean) => void;
+}
+
 /** Runs a rule through a medium; false where it is not enabled, and then the medium may have changed all the same. */
-export function perform(rule: Rule, bound: Bound, medium: Medium): boolean {
+export function perform(rule: Rule, bound: Bound, medium: Medium, watch?: Watch): boolean {
   const { place } = rule;
   const p = bound.values;
   const own = (s: Table): unknown => instanceState(rule, bound, s);
@@ -175,12 +181,12 @@ export function perform(rule: Rule, bound: Bound, medium: Medium): boolean {
   const last = rule.blocks.at(-1);
   for (const block of rule.blocks) {
     const seen = medium.seen();
-    if (!guardsHold(block.when, [seen, p, own(seen)], place)) return false;
+    if (!guardsHold(block.when, [seen, p, own(seen)], place, watch)) return false;
     medium.change((draft) => {
       const me = own(draft) as Table | undefined;
       runEffects(block.then, [draft, p, me], place);
       if (block === last && rule.control !== undefined && me !== undefined) {
-        me['at'] = rule.control.next(decider(draft, p, own, place, medium));
+        me['at'] = rule.control.next(decider(draft, p, own, place, medium, watch));
       }
     });
   }
@@ -189,17 +195,29 @@ export function perform(rule: Rule, bound: Bound, medium: Medium): boolean {
 
 /** The state after the rule, or `undefined` where it is not enabled. */
 export function fire(instance: Instance, rule: Rule, bound: Bound, state: State): State | undefined {
+  const next = performed(rule, bound, state);
+  if (next === undefined) return undefined;
+  if (instance.domain.misfit(next, '', state) !== undefined) blameEffect(instance, rule, bound, state);
+  return next;
+}
+
+/** The state after the rule, which may be outside its domain; or `undefined` where the rule is not enabled. */
+function performed(rule: Rule, bound: Bound, state: State, watch?: Watch): State | undefined {
   let next = state;
-  const enabledHere = perform(rule, bound, {
+  const medium: Medium = {
     seen: () => next,
     change: (work) => {
       next = drafted(next, work);
     },
     settled,
-  });
-  if (!enabledHere) return undefined;
-  if (instance.domain.misfit(next, '', state) !== undefined) blameEffect(instance, rule, bound, state);
-  return next;
+  };
+  return perform(rule, bound, medium, watch) ? next : undefined;
+}
+
+/** Tells `watch` how a rule goes in a state; returns whether it is enabled, or `undefined` where its procedure is elsewhere. */
+export function watchRule(rule: Rule, bound: Bound, state: State, watch: Watch): boolean | undefined {
+  if (!isAtPlace(rule, bound, state)) return undefined;
+  return withoutClockOrChance(() => performed(rule, bound, state, watch) !== undefined);
 }
 
 /** The state after `work` has changed a draft of it. */
@@ -222,11 +240,13 @@ function instanceState(rule: Rule, bound: Bound, state: Table): unknown {
   return instance === undefined ? own : (own as Table)[bound.values[instance] as number];
 }
 
-type Arguments = readonly [s: unknown, p: unknown, me: unknown];
+type Arguments = readonly unknown[];
 
-function guardsHold(guards: readonly Named<unknown>[], args: Arguments, place: Place): boolean {
+function guardsHold(guards: readonly Named<unknown>[], args: Arguments, place: Place, watch?: Watch): boolean {
   for (const { name, run } of guards) {
-    if (!truth(run as Run, args, place, name)) return false;
+    const isTrue = truth(run as Run, args, place, name);
+    watch?.guard(name, isTrue);
+    if (!isTrue) return false;
   }
   return true;
 }
@@ -242,6 +262,7 @@ function decider(
   own: (s: Table) => unknown,
   place: Place,
   medium: Pick<Medium, 'settled'> = { settled },
+  watch?: Watch,
 ): (decision: DecisionDefinition) => boolean {
   let tests = 0;
   let seen: Table | undefined;
@@ -250,7 +271,9 @@ function decider(
       throw new ModelError('the loop goes round for ever without a step in it', { ...place, part: decision.name });
     }
     seen ??= medium.settled(draft);
-    return truth(decision.test as unknown as Run, [seen, p, own(seen)], place, decision.name);
+    const isTrue = truth(decision.test as unknown as Run, [seen, p, own(seen)], place, decision.name);
+    watch?.decision(decision.name, isTrue);
+    return isTrue;
   };
 }
 
@@ -356,4 +379,13 @@ function failedGuard(rule: Rule, bound: Bound, state: State): string {
 /** Tests a property's function on a state. */
 export function holds(run: unknown, state: State, p: unknown, place: Place): boolean {
   return withoutClockOrChance(() => truth(run as Run, [state, p, undefined], place));
+}
+
+/** Tests a property's function on a step: the state before, the action, the state after, and the members. */
+export function holdsOfStep(
+  run: unknown,
+  args: readonly [before: unknown, action: unknown, after: unknown, p: unknown],
+  place: Place,
+): boolean {
+  return withoutClockOrChance(() => truth(run as Run, args, place));
 }

@@ -1,20 +1,31 @@
 /**
- * What must hold of a model: invariants, what must be able to happen, and freedom from deadlock, quantified over sorts.
+ * What must hold of a model: in every state, of every step, and over time; what must be able to happen; and freedom from
+ * deadlock; all quantified over sorts.
  */
 import type { Bindings, Params } from './behaviour.ts';
 import type { Named } from './definition.ts';
 import { ModelError, suggest } from './errors.ts';
-import { bindAll, type Instance, paramDomains, type State } from './instance.ts';
+import { type ActionData, bindAll, type Instance, paramDomains, type State } from './instance.ts';
 import type { Concrete } from './concrete.ts';
-import { holds } from './meaning.ts';
-import type { Model, SizeContext, StateOf } from './model.ts';
+import { holds, holdsOfStep } from './meaning.ts';
+import type { ActionOf, Model, SizeContext, StateOf } from './model.ts';
 
 /** Brand by a registered symbol, so that two copies of this package understand each other's properties. */
 const propertiesBrand: unique symbol = Symbol.for('svacheck.properties') as never;
 declare const types: unique symbol;
 
 /** What kind of claim a property is. */
-export type PropertyKind = 'invariant' | 'reachable' | 'deadlock';
+export type PropertyKind =
+  | 'invariant'
+  | 'reachable'
+  | 'deadlock'
+  | 'transition'
+  | 'leadsTo'
+  | 'eventually'
+  | 'recoverable';
+
+/** The kinds that no single state shows: they are decided once all reachable states and the steps between them are known. */
+const kindsOverTime = ['transition', 'leadsTo', 'eventually', 'recoverable'] as const;
 
 interface AboutProperty {
   /** The property in words, where its name does not say all. */
@@ -24,18 +35,19 @@ interface AboutProperty {
 }
 
 type Test = (s: never, p: never) => boolean;
+type StepTest = (before: never, action: never, after: never, p: never) => boolean;
 
 /** A property as written. */
 export interface PropertySpec extends AboutProperty {
   readonly kind: PropertyKind;
   readonly params: Params;
-  readonly given?: Test;
-  readonly holds?: Test;
+  readonly given?: Test | StepTest;
+  readonly holds?: Test | StepTest;
   readonly final?: Readonly<Record<string, Test>>;
 }
 
-/** What properties of a model with state `S` are written with. */
-export interface PropertyBuilder<S> {
+/** What properties of a model with state `S` and actions `A` are written with. */
+export interface PropertyBuilder<S, A = ActionData> {
   /** Holds in every reachable state, for every member. With `given`, only the states where that is true count. */
   invariant<const P extends Params = Record<never, never>>(
     spec: AboutProperty & {
@@ -58,6 +70,47 @@ export interface PropertyBuilder<S> {
    * states are those in which every procedure is done.
    */
   deadlockFree(spec: AboutProperty & { readonly final?: Readonly<Record<string, (s: S) => boolean>> }): PropertySpec;
+
+  /**
+   * Holds of every step that is taken in a reachable state, for every member. With `given`, only the steps where that is true
+   * count. `action` is which action or step of a procedure it is, with its parameters.
+   */
+  transition<const P extends Params = Record<never, never>>(
+    spec: AboutProperty & {
+      readonly forall?: P;
+      readonly given?: (before: S, action: A, after: S, p: Bindings<P>) => boolean;
+      readonly holds: (before: S, action: A, after: S, p: Bindings<P>) => boolean;
+    },
+  ): PropertySpec;
+
+  /** On every fair run, whenever `from` is true, `to` is true then or later; for every member. */
+  leadsTo<const P extends Params = Record<never, never>>(
+    spec: AboutProperty & {
+      readonly forall?: P;
+      readonly from: (s: S, p: Bindings<P>) => boolean;
+      readonly to: (s: S, p: Bindings<P>) => boolean;
+    },
+  ): PropertySpec;
+
+  /** On every fair run it is true at some time; for every member. */
+  eventually<const P extends Params = Record<never, never>>(
+    spec: AboutProperty & {
+      readonly forall?: P;
+      readonly holds: (s: S, p: Bindings<P>) => boolean;
+    },
+  ): PropertySpec;
+
+  /**
+   * From every reachable state some run leads to a state where it is true (AG EF), whatever is fair; for every member. With
+   * `given`, only from the states where that is true.
+   */
+  recoverable<const P extends Params = Record<never, never>>(
+    spec: AboutProperty & {
+      readonly forall?: P;
+      readonly given?: (s: S, p: Bindings<P>) => boolean;
+      readonly holds: (s: S, p: Bindings<P>) => boolean;
+    },
+  ): PropertySpec;
 }
 
 /** The properties of a model. */
@@ -73,7 +126,7 @@ type SizesOf<M> = M extends Model<infer _S, infer _A, infer Z> ? Z : never;
 /** Declares properties of a model. */
 export function properties<M extends Model, const P extends Readonly<Record<string, PropertySpec>>>(
   model: M,
-  build: (builder: PropertyBuilder<StateOf<M>> & SizeContext<SizesOf<M>>) => P,
+  build: (builder: PropertyBuilder<StateOf<M>, ActionOf<M>> & SizeContext<SizesOf<M>>) => P,
 ): PropertySet<M, keyof P & string> {
   return Object.freeze({
     [propertiesBrand]: true as const,
@@ -82,15 +135,33 @@ export function properties<M extends Model, const P extends Readonly<Record<stri
   });
 }
 
-const propertyBuilder: PropertyBuilder<never> = {
+const propertyBuilder: PropertyBuilder<never, never> = {
   invariant: ({ forall, ...spec }) => ({ ...spec, kind: 'invariant', params: forall ?? {} }),
   reachable: ({ exists, ...spec }) => ({ ...spec, kind: 'reachable', params: exists ?? {} }),
   deadlockFree: (spec) => ({ ...spec, kind: 'deadlock', params: {} }),
+  transition: ({ forall, ...spec }) => ({ ...spec, kind: 'transition', params: forall ?? {} }),
+  leadsTo: ({ forall, from, to, ...spec }) => ({
+    ...spec,
+    kind: 'leadsTo',
+    params: forall ?? {},
+    given: from,
+    holds: to,
+  }),
+  eventually: ({ forall, ...spec }) => ({ ...spec, kind: 'eventually', params: forall ?? {} }),
+  recoverable: ({ forall, ...spec }) => ({ ...spec, kind: 'recoverable', params: forall ?? {} }),
 };
 
 /** Whether a value is a set of properties (made by any copy of this package). */
 export function isPropertySet(value: unknown): value is PropertySet {
   return typeof value === 'object' && value !== null && propertiesBrand in value;
+}
+
+/** One member for each variable of a quantifier. */
+export type Binding = Readonly<Record<string, unknown>>;
+
+/** Whether a property can be decided only once all reachable states and the steps between them are known. */
+export function isOverTime({ kind }: Property): boolean {
+  return (kindsOverTime as readonly PropertyKind[]).includes(kind);
 }
 
 /** A property of an instance: its quantifier bound in all ways, ready to be tested on states. */
@@ -101,9 +172,16 @@ export interface Property {
   readonly requirements: readonly string[];
   /** The domains of the quantifier. */
   readonly params: Readonly<Record<string, Concrete>>;
-  readonly bindings: readonly Readonly<Record<string, unknown>>[];
-  /** For an invariant or a reachable property: whether it is true in a state for one binding. */
-  readonly test: (state: State, binding: Readonly<Record<string, unknown>>) => boolean;
+  readonly bindings: readonly Binding[];
+  /**
+   * Whether it is true in a state for one binding: for an invariant, that it holds where its antecedent does; for a property
+   * over time, that its goal is reached.
+   */
+  readonly test: (state: State, binding: Binding) => boolean;
+  /** Where it has an antecedent on states (`given`, `from`): whether that is true. */
+  readonly given: ((state: State, binding: Binding) => boolean) | undefined;
+  /** For a transition property: whether it is true of a step; `undefined` where its antecedent is not. */
+  readonly testStep: (before: State, action: ActionData, after: State, binding: Binding) => boolean | undefined;
   /** For deadlock freedom: the name of the final state that a state without successors is, if it is one. */
   readonly finalState: (state: State) => string | undefined;
 }
@@ -168,6 +246,10 @@ function declaredProperties(instance: Instance, sets: readonly PropertySet[]): r
 function property(instance: Instance, name: string, spec: PropertySpec): Property {
   const place = { model: instance.model.name, part: name };
   const requirement = spec.requirement ?? [];
+  const given =
+    spec.given === undefined || spec.kind === 'transition'
+      ? undefined
+      : (state: State, binding: Binding): boolean => holds(spec.given, state, binding, place);
   const finals: readonly Named<Test>[] = Object.entries(spec.final ?? {}).map(([final, run]) => ({ name: final, run }));
   return {
     name,
@@ -177,8 +259,13 @@ function property(instance: Instance, name: string, spec: PropertySpec): Propert
     params: paramDomains(spec.params, instance.sizes, place),
     bindings: bindAll(spec.params, instance.sizes, place),
     test: (state, binding) =>
-      (spec.given !== undefined && !holds(spec.given, state, binding, place)) ||
+      (spec.kind === 'invariant' && given !== undefined && !given(state, binding)) ||
       holds(spec.holds, state, binding, place),
+    given,
+    testStep: (before, action, after, binding) =>
+      spec.given === undefined || holdsOfStep(spec.given, [before, action, after, binding], place)
+        ? holdsOfStep(spec.holds, [before, action, after, binding], place)
+        : undefined,
     finalState: (state) =>
       finals.length === 0 && proceduresDone(instance, state)
         ? 'every procedure is done'

@@ -91,11 +91,12 @@ export interface VariantSpec<M, Names extends string> {
   readonly reference: string;
   /** Exactly the properties that it violates, each with the number of steps of its shortest trace. */
   readonly violates: { readonly [Name in Names]?: number };
-  /** The named size at which that was recorded; default `smoke`. */
+  /** The named size at which that was recorded, where the bug needs one; default `smoke`. */
   readonly size?: string;
   /** Other values for some of its sizes. */
   readonly set?: Sizes;
-  readonly edits: (
+  /** May be left out where `size` or `set` make the configuration that is broken. */
+  readonly edits?: (
     builder: EditBuilder<M> & SizeContext<M extends Model<infer _S, infer _A, infer Z> ? Z : never>,
   ) => readonly Edit[];
 }
@@ -107,6 +108,8 @@ export interface Variant {
   readonly reference: string;
   readonly violates: Readonly<Record<string, number>>;
   readonly size: string;
+  /** Whether it names that size itself, since it needs it. */
+  readonly needsSize: boolean;
   readonly set: Sizes;
   /** The edit, as `instantiate` takes it. */
   readonly edit: NonNullable<InstanceOptions['variant']>;
@@ -150,17 +153,23 @@ function variant<M extends Model, Names extends string>(model: M, name: string, 
   if (Object.keys(violates).length === 0) {
     throw new ModelError('names no property that it violates', { model: model.name, variant: name });
   }
+  const { edits: editsOf } = spec;
+  if (editsOf === undefined && spec.size === undefined && spec.set === undefined) {
+    throw new ModelError('has neither edits nor a size of its own', { model: model.name, variant: name });
+  }
   return {
     name,
     doc: spec.doc,
     reference: spec.reference,
     violates,
     size: spec.size ?? 'smoke',
+    needsSize: spec.size !== undefined,
     set: spec.set ?? {},
     edit: {
       name,
       edit: (definition, context) => {
-        const edits = spec.edits({ ...editBuilder, ...context } as unknown as Parameters<typeof spec.edits>[0]);
+        if (editsOf === undefined) return definition;
+        const edits = editsOf({ ...editBuilder, ...context } as unknown as Parameters<typeof editsOf>[0]);
         if (edits.length === 0) throw new ModelError('has no edits');
         return edits.reduce(applyEdit, definition);
       },

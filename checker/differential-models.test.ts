@@ -21,13 +21,16 @@ import { messageOf } from '../language/runs.fixture.ts';
 import { protocols } from '../properties/index.ts';
 import { compare } from './engines.fixture.ts';
 import { search } from './index.ts';
+import { isDeep } from './random/depth.fixture.ts';
 
 describe.each(protocols.map((protocol) => ({ protocol, name: protocol.model.name })))('$name', ({ protocol }) => {
   it('comes to the same at size smoke', () => {
     expect(compare(instantiate(protocol.model, 'smoke'), protocol.properties)).toMatchObject({ verdict: 'holds' });
   });
 
-  it.each(protocol.variants.flatMap(({ variants }) => variants))('with the bug $name comes to the same', (variant) => {
+  // There are many, and where a property over time is violated the plain search goes to the end.
+  const bugs = isDeep ? protocol.variants.flatMap(({ variants }) => variants) : [];
+  it.each(bugs)('with the bug $name comes to the same', (variant) => {
     const instance = instantiate(protocol.model, variant.size, { set: variant.set, variant: variant.edit });
     expect(compare(instance, protocol.properties)).toMatchObject({ verdict: 'violated' });
   });

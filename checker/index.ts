@@ -1,8 +1,10 @@
 /**
  * The checker: explores a model and decides its properties.
  */
+export type { Coverage, CoveredPart, Never } from './coverage.ts';
 export type { CodeStatistics, ExplainedPart, Explanation, Fallback } from './explanation.ts';
 export type {
+  Assumptions,
   CheckResult,
   Engine,
   Limit,

@@ -58,6 +58,11 @@ function decides({ kind, parameters, given, holds }: Claim, state: State): boole
   });
 }
 
+/** Whether an invariant speaks of a state at all. */
+function speaksOf({ parameters, given }: Claim, state: State): boolean {
+  return bindings(parameters).some((binding) => given === undefined || isTrue(given, { ...binding, s: state }));
+}
+
 /** Whether the model has procedures that end, and all have ended. */
 function isDone({ procedures }: Recipe, state: State): boolean {
   const ending = procedures.map(({ repeat, instance }, i) => ({ own: state[`w${i}`], repeat, instance }));
@@ -79,6 +84,9 @@ function verdicts(recipe: Recipe, visits: readonly Visit[]): readonly Verdict[] 
   return [
     ...recipe.claims.map((claim) => {
       const first = visits.find(({ state }) => decides(claim, state));
+      if (claim.kind === 'invariant' && !visits.some(({ state }) => speaksOf(claim, state))) {
+        return { name: claim.name, verdict: 'vacuous' as const, length: undefined };
+      }
       return verdict(claim.name, claim.kind === 'reachable', first);
     }),
     verdict(

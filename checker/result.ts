@@ -2,13 +2,15 @@
  * What a check comes to: counts, a verdict for each property, and the shortest path to each violation or witness.
  */
 import type { ActionData, PropertyKind, Sizes, State } from '../language/index.ts';
+import type { Coverage, Never } from './coverage.ts';
 import type { Explanation } from './explanation.ts';
 
 /**
- * `holds`: in every reachable state within the stated sizes. `violated`: shown by a path. `unknown`: the search was
- * stopped by a limit before it could tell.
+ * `holds`: in every reachable state within the stated sizes, or on every fair run. `violated`: shown by a path. `unknown`: the
+ * search was stopped by a limit before it could tell. `vacuous`: it speaks of nothing that can happen, since its antecedent
+ * is never true.
  */
-export type Verdict = 'holds' | 'violated' | 'unknown';
+export type Verdict = 'holds' | 'violated' | 'unknown' | 'vacuous';
 
 /** What stopped a search before all reachable states were explored. */
 export type Limit =
@@ -52,7 +54,13 @@ export interface Saved {
   readonly problem?: string;
 }
 
-/** A shortest path from an initial state. */
+/** What is assumed of the scheduler: the actions and steps that are weakly fair, and those that are strongly fair. */
+export interface Assumptions {
+  readonly weak: readonly string[];
+  readonly strong: readonly string[];
+}
+
+/** A shortest path from an initial state; for a property over time a short one. */
 export interface Path {
   readonly initial: State;
   readonly actions: readonly ActionData[];
@@ -65,8 +73,15 @@ export interface PropertyResult {
   readonly doc: string;
   readonly requirements: readonly string[];
   readonly verdict: Verdict;
+  /** Where the search itself was not stopped by a limit: why the property is undecided all the same. */
+  readonly undecided?: string;
   /** Leads to the violation; or, for a reachable property that holds, to the witness. */
   readonly path?: Path;
+  /**
+   * For `leadsTo` and `eventually`: how many steps of the path lead to its loop, which is the rest of it and repeats for ever.
+   * If there is no rest, the run stops there for good.
+   */
+  readonly loopFrom?: number;
   /** The members for which the property fails, or is witnessed, at the end of the path. */
   readonly binding?: Readonly<Record<string, unknown>>;
 }
@@ -120,9 +135,15 @@ export interface CheckResult {
   readonly omission?: Omission;
   readonly limit?: Limit;
   readonly properties: readonly PropertyResult[];
+  /** Where `leadsTo` or `eventually` was asked for: what is assumed of the scheduler. */
+  readonly fairness?: Assumptions;
   readonly reductions?: Reductions;
   /** Where checkpoints were asked for. */
   readonly checkpoint?: Saved;
   /** Where it was asked for, with the compiled engine. */
   readonly explanation?: Explanation;
+  /** Where it was asked for, and everything was explored: how often what happened. */
+  readonly coverage?: Coverage;
+  /** Where everything was explored: what is in the model and never happens. */
+  readonly never?: readonly Never[];
 }

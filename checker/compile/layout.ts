@@ -78,7 +78,8 @@ export function leafAt(leaf: Leaf, words: Int32Array, offset = 0): number {
 
 /** The lowest `bits` bits. A leaf has at most 31 bits and is never negative. */
 export function maskOf(bits: number): number {
-  return bits >= 32 ? -1 : 2 ** bits - 1;
+  if (bits === 0) return 0;
+  return bits >= 32 ? -1 : 0xffffffff >>> (32 - bits);
 }
 
 /** The leaves of a part in the order in which its values compare. */

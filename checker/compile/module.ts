@@ -22,8 +22,11 @@ export interface ProgramExports {
   readonly active: Counter;
 }
 
-/** Generates the module for what the program's trees know now. `pages`: the most that the memory may have, in 64 KiB. */
-export function generate(program: Program, pages: number): Uint8Array<ArrayBuffer> {
+/**
+ * Generates the module for what the program's trees know now. `pages`: the most that the memory may have, in 64 KiB. With
+ * `isLabelled` a successor has the number of its rule in the place of the properties to test.
+ */
+export function generate(program: Program, pages: number, isLabelled = false): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const globals = {
     out: module.global('out'),
@@ -72,7 +75,7 @@ export function generate(program: Program, pages: number): Uint8Array<ArrayBuffe
           emitAfter(code, words, writes, emitter.value);
           code
             .get(emitter.value)
-            .i32(masks.after(writes.map(({ leaf }) => leaf)))
+            .i32(isLabelled ? rule.index : masks.after(writes.map(({ leaf }) => leaf)))
             .store(strides.state);
           code.get(emitter.value).i32(strides.successor).do('add').set(emitter.value);
         },

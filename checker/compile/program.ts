@@ -4,7 +4,7 @@
  */
 import { checkTwice, fire, perform } from '../../language/meaning.ts';
 import type { Bound, Instance, Property, Rule, State } from '../../language/index.ts';
-import { ModelError } from '../../language/index.ts';
+import { isOverTime, ModelError } from '../../language/index.ts';
 import { leafAt, type Layout, layoutOf, type Leaf } from './layout.ts';
 import { type Answer, answerIn, Machine, type Question, Unsupported, written } from './machine.ts';
 import { type Outcome, Tree } from './tree.ts';
@@ -31,6 +31,8 @@ export interface Compiled {
   reason: string | undefined;
   /** How often it was run here because its path was unknown or it has no tree. */
   misses: number;
+  /** Of a rule that is not run from a tree: whether it was ever enabled. */
+  happened: boolean;
 }
 
 /** Beyond so many nodes a tree is given up. */
@@ -115,11 +117,14 @@ export class Program {
     const rules: readonly What[] = instance.rules.flatMap((rule) =>
       rule.bindings.map((bound) => ({ kind: 'rule', rule, bound })),
     );
-    const tests = properties.flatMap((property): readonly What[] =>
-      property.kind === 'deadlock'
-        ? [{ kind: 'final', property }]
-        : property.bindings.map((binding) => ({ kind: 'property', property, binding })),
-    );
+    // Those over time are decided apart, on the graph of states and steps.
+    const tests = properties
+      .filter((property) => !isOverTime(property))
+      .flatMap((property): readonly What[] =>
+        property.kind === 'deadlock'
+          ? [{ kind: 'final', property }]
+          : property.bindings.map((binding) => ({ kind: 'property', property, binding })),
+      );
     this.functions = [...rules, ...tests].map((what, index) => ({
       index,
       what,
@@ -127,6 +132,7 @@ export class Program {
       form: 'tree',
       reason: undefined,
       misses: 0,
+      happened: false,
     }));
     this.rules = this.functions.slice(0, rules.length);
   }
@@ -139,6 +145,7 @@ export class Program {
     if (compiled.form === 'tree') return this.record(compiled, words);
     const outcome = compiled.form === 'packed' ? this.runPacked(compiled, words) : this.meant(compiled, words);
     this.narrowing.witness?.checkState(compiled, words, outcome);
+    compiled.happened ||= typeof outcome === 'object';
     return outcome;
   }
 
@@ -242,6 +249,7 @@ export class Program {
 
   private record(compiled: Compiled, words: Int32Array): Outcome {
     const meant = this.meant(compiled, words);
+    compiled.happened ||= typeof meant === 'object';
     let outcome: Outcome | undefined;
     let reason = 'its packed form does something else';
     try {
@@ -267,7 +275,7 @@ export class Program {
     }
     const before = compiled.tree.reads.size;
     try {
-      compiled.tree.add(way, outcome);
+      compiled.tree.add(way, outcome, words);
     } catch (error) {
       this.giveUp(compiled, 'immutable', error instanceof Error ? error.message : String(error));
       return meant;

@@ -16,6 +16,8 @@ export interface Branch {
 }
 export interface End {
   readonly outcome: Outcome;
+  /** A packed state in which the function was found to go this way. */
+  readonly sample: Int32Array;
 }
 
 /** A tree that grows by recorded paths. */
@@ -30,14 +32,26 @@ export class Tree {
 
   /** What the function does on a state, if its path is known. */
   outcome(words: Int32Array): Outcome | undefined {
-    let node = this.root;
-    while (node !== undefined && 'question' in node) node = node.kids.get(answerIn(node.question, words));
-    return node?.outcome;
+    return this.end(words)?.outcome;
   }
 
-  /** Adds a path. Throws where it asks other questions than a known path with the same answers did. */
-  add(path: readonly Answer[], outcome: Outcome): void {
-    const end: End = { outcome };
+  /** The end to which a state leads, if its path is known. */
+  end(words: Int32Array): End | undefined {
+    let node = this.root;
+    while (node !== undefined && 'question' in node) node = node.kids.get(answerIn(node.question, words));
+    return node;
+  }
+
+  /** All ends. */
+  *ends(node = this.root): Generator<End, void> {
+    if (node === undefined) return;
+    if ('question' in node) for (const kid of node.kids.values()) yield* this.ends(kid);
+    else yield node;
+  }
+
+  /** Adds a path that a state takes. Throws where it asks other questions than a known path with the same answers did. */
+  add(path: readonly Answer[], outcome: Outcome, sample: Int32Array): void {
+    const end: End = { outcome, sample: sample.slice() };
     let parent: Branch | undefined;
     let answerOfParent = 0;
     let node = this.root;

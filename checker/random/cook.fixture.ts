@@ -23,6 +23,7 @@ import {
   sort,
 } from '../../language/index.ts';
 import {
+  type ActionRecipe,
   type Atomic,
   type Condition,
   type Effect,
@@ -356,7 +357,12 @@ function atomic({ guards, effects }: Atomic): { readonly when: never; readonly t
   return { when: Object.fromEntries(when) as never, then: Object.fromEntries(then) as never };
 }
 
-function domains(parameters: ParameterList): Readonly<Record<string, (typeof sorts)[SortName]>> {
+function fairnessOf({ fairness }: Pick<ActionRecipe, 'fairness'>): Pick<ActionRecipe, 'fairness'> {
+  return fairness === undefined ? {} : { fairness };
+}
+
+/** The domains of parameters. */
+export function domains(parameters: ParameterList): Readonly<Record<string, (typeof sorts)[SortName]>> {
   return Object.fromEntries(Object.entries(parameters).map(([name, of]) => [name, sorts[of]]));
 }
 
@@ -374,11 +380,12 @@ export function cook(recipe: Recipe): {
     actions: ({ action, procedure }) => {
       const actions = recipe.actions.map((spec, i) => [
         `a${i}`,
-        action(domains(spec.parameters), { actor: 'any', ...atomic(spec) }),
+        action(domains(spec.parameters), { actor: 'any', ...fairnessOf(spec), ...atomic(spec) }),
       ]);
-      const procedures = recipe.procedures.map(({ instance, local, repeat, steps }, i) => {
+      const procedures = recipe.procedures.map(({ instance, local, repeat, steps, ...about }, i) => {
         const spec = {
           actor: 'any',
+          ...fairnessOf(about),
           locals: { local: domainOf(local) },
           repeat,
           steps: (builder: Builder) => cookSteps(steps, builder, { count: 0 }),

@@ -1,7 +1,7 @@
 /**
- * How many random models a test tries: some with every run of the tests, many with `npm run deep`.
+ * How much a test tries: some with every run of the tests, much with `npm run deep`.
  */
-const isDeep = process.env['SVACHECK_DEEP'] === '1';
+export const isDeep = process.env['SVACHECK_DEEP'] === '1';
 
 /** The number of models; `many` only where there is time for them. */
 export function randomModels(some: number, many: number): number {

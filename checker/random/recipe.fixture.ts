@@ -3,6 +3,8 @@
  * f0, f1, ..., the fields of records r0, ..., actions a0, ..., procedures w0, ... (workers), their steps s0, ... in the order
  * in which they are written; what a function holds has names of its own.
  */
+import type { Fairness } from '../../language/index.ts';
+
 export type SortName = 'p' | 'q' | 'o';
 /** The sizes of the sorts; `o` is ordered. */
 export const size: Readonly<Record<SortName, number>> = { p: 2, q: 2, o: 3 };
@@ -109,6 +111,7 @@ export interface Atomic {
 }
 export interface ActionRecipe extends Atomic {
   readonly parameters: ParameterList;
+  readonly fairness?: Fairness;
 }
 export type NodeRecipe =
   | ({ readonly node: 'step'; readonly choose: ParameterList } & Atomic)
@@ -126,6 +129,8 @@ export interface ProcedureRecipe {
   readonly steps: readonly NodeRecipe[];
   /** Whether a variant makes one step of the first two, where that can be. */
   readonly merged: boolean;
+  /** Of all its steps. */
+  readonly fairness?: Fairness;
 }
 /** A claim about all states, or about some. */
 export interface Claim {

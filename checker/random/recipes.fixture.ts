@@ -529,7 +529,12 @@ function countNodes(nodes: readonly NodeRecipe[]): number {
   );
 }
 
-function claims(fields: readonly Shape[], procedures: readonly ProcedureRecipe[], name: string): fc.Arbitrary<Claim> {
+/** Claims about the states of a model with such fields and procedures. */
+export function claims(
+  fields: readonly Shape[],
+  procedures: readonly ProcedureRecipe[],
+  name: string,
+): fc.Arbitrary<Claim> {
   return parameterLists
     .chain((parameters) => {
       const told = procedures.flatMap(({ instance, steps }, procedure) => {

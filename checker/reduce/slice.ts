@@ -4,7 +4,7 @@
  */
 import type { Leaf } from '../compile/layout.ts';
 import type { Compiled, Program } from '../compile/program.ts';
-import type { Property } from '../../language/index.ts';
+import { isOverTime, type Property } from '../../language/index.ts';
 import { type Footprint, type FootprintOf, meets } from './footprint.ts';
 
 /** A part of a model that decides some properties. */
@@ -20,7 +20,7 @@ export function slicesOf(program: Program, footprint: FootprintOf): readonly Sli
   for (const property of program.properties) {
     const leaves = coneOf(program, property, footprint);
     const rules = new Set(program.rules.filter((rule) => changes(footprint(rule), leaves)));
-    const isWhole = property.kind === 'deadlock' || leaves.size === program.layout.leaves.length;
+    const isWhole = leaves.size === program.layout.leaves.length;
     const key = isWhole
       ? 'all'
       : [...leaves]
@@ -43,8 +43,8 @@ export function slicesOf(program: Program, footprint: FootprintOf): readonly Sli
 /** All leaves that may have an influence on a property. */
 function coneOf(program: Program, property: Property, footprint: FootprintOf): ReadonlySet<Leaf> {
   const all = new Set(program.layout.leaves);
-  // Whether a state has successors depends on every rule.
-  if (property.kind === 'deadlock') return all;
+  // Whether a state has successors, and on which runs it lies, depends on every rule.
+  if (property.kind === 'deadlock' || isOverTime(property)) return all;
   const cone = new Set<Leaf>();
   for (const compiled of program.functions) {
     if (compiled.what.kind !== 'property' || compiled.what.property !== property) continue;

@@ -1,8 +1,10 @@
 /**
  * Properties on their way to a verdict, alike for every engine.
  */
-import type { Instance, Property } from '../../language/index.ts';
+import { type Instance, isOverTime, type Property } from '../../language/index.ts';
 import type { CheckResult, Limit, Path, PropertyResult, Verdict } from '../result.ts';
+import type { Finding } from '../time/decide.ts';
+import { assumptionsOf } from '../time/fairness.ts';
 import type { SearchOptions } from './options.ts';
 
 /** A property, and where it was decided: `At` is how the engine names states. */
@@ -10,6 +12,8 @@ export interface Claim<At> {
   readonly property: Property;
   /** The state that decides it: a violation, or the witness of a reachable property. */
   decided?: At;
+  /** Of a property over time: what was found about it, or why that could not be. */
+  finding?: Finding | { readonly verdict: 'unknown'; readonly undecided: string };
 }
 
 /** The answer of a property's function that decides it. */
@@ -51,6 +55,8 @@ export type Exploration = Pick<
   | 'omission'
   | 'checkpoint'
   | 'explanation'
+  | 'coverage'
+  | 'never'
 >;
 
 /** The result of a search that has ended, by itself or by a limit. */
@@ -71,6 +77,9 @@ export function resultOf<At>(
     ...exploration,
     ...(limit === undefined ? {} : { limit }),
     properties,
+    ...(properties.some(({ kind }) => kind === 'leadsTo' || kind === 'eventually')
+      ? { fairness: assumptionsOf(instance) }
+      : {}),
   };
 }
 
@@ -81,16 +90,16 @@ function conclude<At>(
 ): PropertyResult {
   const { name, kind, doc, requirements } = claim.property;
   const about = { name, kind, doc, requirements };
+  if (claim.finding !== undefined) return { ...about, ...claim.finding };
   const good = kind === 'reachable';
   if (claim.decided !== undefined) {
     return { ...about, verdict: good ? 'holds' : 'violated', ...evidence(claim, claim.decided) };
   }
-  if (!complete) return { ...about, verdict: 'unknown' };
+  if (!complete || isOverTime(claim.property)) return { ...about, verdict: 'unknown' };
   return { ...about, verdict: good ? 'violated' : 'holds' };
 }
 
 /** The verdict on all together. */
 export function worst(verdicts: readonly Verdict[]): Verdict {
-  if (verdicts.includes('violated')) return 'violated';
-  return verdicts.includes('unknown') ? 'unknown' : 'holds';
+  return (['violated', 'unknown', 'vacuous'] as const).find((verdict) => verdicts.includes(verdict)) ?? 'holds';
 }

@@ -10,6 +10,7 @@ import { generate } from '../compile/module.ts';
 import { generateStore } from '../compile/store.ts';
 import type { PastShape } from '../compile/past.ts';
 import type { Program } from '../compile/program.ts';
+import { type Coverage, neverIn } from '../coverage.ts';
 import { type CodeStatistics, explanationOf } from '../explanation.ts';
 import { Plan } from '../reduce/plan.ts';
 import type { Reduction } from '../reduce/reduction.ts';
@@ -18,6 +19,8 @@ import { audit } from './audit.ts';
 import { maxPages } from './bank.ts';
 import { Checkpoints, readCheckpoint, type Standing } from './checkpoint.ts';
 import { type Claim, decidingAnswer, isEnough, resultOf } from './claims.ts';
+import { decideOverTime, type Explored, findVacuous } from './afterwards.ts';
+import { coverageOf, neverAfter } from './covered.ts';
 import { Crew } from './crew.ts';
 import { Earlier, limitOf, pastOf } from './earlier.ts';
 import { heapIsOver } from './heap.ts';
@@ -52,6 +55,7 @@ export function* compiledSearch(
       const exploration = new Exploration(program, reduction, sets, plan.optionsFor(part));
       try {
         yield* exploration.run();
+        yield* exploration.decideAfterwards();
         yield exploration.tracing();
         plan.end(exploration.result());
         done = true;
@@ -90,6 +94,7 @@ class Exploration {
   private linked = { version: -1, footprint: -1, took: 0, missing: 0 };
   /** All code that was generated. */
   private code: CodeStatistics = { bytes: 0, generated: 0, milliseconds: 0, missMilliseconds: 0 };
+  private coverage: Coverage | undefined;
   /** How many states a thread explores in a round at most: fewer where rounds take long, so that it can be interrupted. */
   private pace = mostAtOnce;
 
@@ -189,6 +194,8 @@ class Exploration {
     for (; next.done !== true; next = reading.next()) yield this.progress(this.totals().states, 0);
     const { level, levels, transitions, seconds, decided } = next.value;
     this.level = level;
+    // If all is explored there is no such level.
+    this.depth = Math.max(0, level - 1);
     this.transitions = transitions;
     this.secondsBefore = seconds;
     this.ways.levels.push(...levels);
@@ -229,6 +236,63 @@ class Exploration {
       this.round(states);
       if (this.limit === undefined && this.earlier?.release() === false) this.limit = 'temporary file';
       if (this.limit !== undefined) return;
+    }
+  }
+
+  /** Decides what can be decided only once all states are known. */
+  *decideAfterwards(): Generator<Progress, void> {
+    if (this.openTo !== undefined) return;
+    const { states } = this.totals();
+    const { options, program, isWhole } = this;
+    const explored = this.explored(states);
+    for (const done of decideOverTime(explored)) yield this.progress(states, states - done);
+    // With more time or memory, what was explored need not be explored again.
+    const isOpen = this.claims.some(({ finding }) => finding?.verdict === 'unknown');
+    if (isOpen && isWhole) yield* this.save();
+    const isPartly = options.resume !== undefined || program.functions.some(({ form }) => form !== 'tree');
+    findVacuous(explored, isPartly ? () => this.pieces() : undefined);
+    if (options.coverage !== true || !isWhole) return;
+    const counting = coverageOf(program, this.pieces());
+    let next = counting.next();
+    for (; next.done !== true; next = counting.next()) yield this.progress(states, 0);
+    this.coverage = next.value;
+  }
+
+  private explored(states: number): Explored {
+    const { program, claims, transitions, maxMemory, options } = this;
+    const { signal, maxSeconds = Number.POSITIVE_INFINITY } = options;
+    return {
+      program,
+      claims,
+      initial: this.reduction.initial,
+      states,
+      transitions,
+      used: this.crew.banks.reduce((sum, bank) => sum + bank.bytes, 0),
+      maxMemory,
+      stopped: () => {
+        if (signal?.aborted === true) return 'the search was interrupted before';
+        const isOver = this.seconds() - this.secondsBefore >= maxSeconds;
+        return isOver ? 'the limit max-seconds was reached before' : undefined;
+      },
+    };
+  }
+
+  /** What keeps a search from telling that something holds in all states. */
+  private get openTo(): Limit | undefined {
+    return this.limit ?? limitOf(this.options.store ?? 'exact');
+  }
+
+  /** Whether all reachable states of the whole model were explored, and are kept. */
+  private get isWhole(): boolean {
+    return this.openTo === undefined && Object.keys(this.program.narrowing).length === 0;
+  }
+
+  /** All states that were found, packed, some at a time. */
+  private *pieces(): Generator<Int32Array, void> {
+    for (let shard = 0; shard < shards; shard++) {
+      for (const { buffer, byteOffset, byteLength } of this.crew.bankOf(shard).pieces(shard)) {
+        yield new Int32Array(buffer, byteOffset, byteLength / 4);
+      }
     }
   }
 
@@ -449,6 +513,12 @@ class Exploration {
     const { transitions, depth } = this;
     const { store = 'exact' } = this.options;
     this.audit();
+    const never =
+      this.coverage === undefined
+        ? this.isWhole && this.options.resume === undefined
+          ? neverAfter(this.program)
+          : undefined
+        : neverIn(this.coverage);
     const decided = this.claims.flatMap((claim) => claim.decided ?? []);
     const ways = withoutClockOrChance(() => this.ways.pathsTo(decided));
     const run = {
@@ -463,9 +533,11 @@ class Exploration {
       storedBytes: this.crew.banks.reduce((sum, bank) => sum + bank.stored, 0),
       ...(this.earlier === undefined ? {} : { omission: this.earlier.omission() }),
       ...(this.checkpoints === undefined ? {} : { checkpoint: this.checkpoints.saved() }),
+      ...(this.coverage === undefined ? {} : { coverage: this.coverage }),
+      ...(never === undefined ? {} : { never }),
       ...(this.options.explain === true ? { explanation: explanationOf(this.program, this.code) } : {}),
     };
-    return resultOf(this.instance, this.claims, run, this.limit ?? limitOf(store), ({ property }, decision) => {
+    return resultOf(this.instance, this.claims, run, this.openTo, ({ property }, decision) => {
       const way = ways[decided.indexOf(decision)];
       if (way === undefined) throw new Error('a property was decided in a state without a path');
       const state = this.program.layout.unpack(way.end);

@@ -39,6 +39,8 @@ export interface SearchOptions {
   readonly storeBits?: number | undefined;
   /** The result says what the compiled engine made of the model; default false. */
   readonly explain?: boolean | undefined;
+  /** The result says how often every part of the model took part; default false. */
+  readonly coverage?: boolean | undefined;
   /** Once it is aborted, the search stops as at a limit, as soon as its caller goes on with it. */
   readonly signal?: AbortSignal | undefined;
   /** Writes checkpoints, from which a search of the compiled engine can be resumed. */

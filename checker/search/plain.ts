@@ -6,6 +6,7 @@ import {
   type ActionData,
   initialStates,
   type Instance,
+  isOverTime,
   ModelError,
   type Property,
   propertiesOf,
@@ -14,10 +15,15 @@ import {
   successors,
   withoutClockOrChance,
 } from '../../language/index.ts';
+import { CoverageCounter, neverIn, wayOf } from '../coverage.ts';
 import { Digest } from '../compile/hash.ts';
-import { layoutOf } from '../compile/layout.ts';
+import { type Layout, layoutOf } from '../compile/layout.ts';
 import type { CheckResult, Limit, Path } from '../result.ts';
 import { type Claim, decidingAnswer, isEnough, resultOf } from './claims.ts';
+import { Decider, type Tester } from '../time/decide.ts';
+import { labelsOf } from '../time/fairness.ts';
+import { GraphBuilder } from '../time/graph.ts';
+import { steadyAnswer, steadyAnswerOfStep } from '../time/steady.ts';
 import { heapIsOver } from './heap.ts';
 import { ModelErrorAtState, type Progress, type SearchOptions } from './options.ts';
 
@@ -31,6 +37,11 @@ interface Visit {
 interface Decision {
   readonly state: number;
   readonly binding: Readonly<Record<string, unknown>>;
+}
+
+/** With an antecedent: whether that was true in a state. */
+interface PlainClaim extends Claim<Decision> {
+  isMet: boolean;
 }
 
 /** A function of the model is run twice on the first states, and then on one state in so many. */
@@ -53,12 +64,20 @@ export function* plainSearch(
 ): Generator<Progress, CheckResult> {
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
-  const claims = propertiesOf(instance, sets, options.properties).map((property): Claim<Decision> => ({ property }));
+  const claims = propertiesOf(instance, sets, options.properties).map((property): PlainClaim => ({
+    property,
+    isMet: property.given === undefined,
+  }));
   const deadlock = claims.find(({ property }) => property.kind === 'deadlock');
 
   const layout = layoutOf(instance);
   const digest = new Digest();
-  const visited = new Set<string>();
+  const visited = new Map<string, number>();
+  const overTime = claims.filter(({ property }) => isOverTime(property));
+  const steps = overTime.length === 0 ? undefined : new GraphBuilder(layout.words);
+  const met: State[] = [];
+  const counter = options.coverage === true ? new CoverageCounter(instance) : undefined;
+  const labels = new Map(labelsOf(instance).map(({ bound }, label) => [bound, label]));
   const visits: Visit[] = [];
   const initial = initialStates(instance) as readonly State[];
   const pathTo = (id: number): Path => {
@@ -81,14 +100,18 @@ export function* plainSearch(
   };
 
   let next: State[] = [];
-  const meet = (state: State, from: number, action: ActionData | undefined): void => {
+  const meet = (state: State, from: number, action: ActionData | undefined): number => {
     const key = instance.domain.key(state);
-    if (visited.has(key)) return;
-    visited.add(key);
-    digest.add(layout.pack(state));
+    const known = visited.get(key);
+    if (known !== undefined) return known;
+    const packed = layout.pack(state);
+    digest.add(packed);
     const id = visits.push({ from, action }) - 1;
+    visited.set(key, id);
+    if (steps?.add(packed) === id) met.push(state);
     next.push(state);
     withPath(id, () => decideAt(claims, state, id, isChecked(id)));
+    return id;
   };
   for (const [i, state] of initial.entries()) meet(state, i, undefined);
 
@@ -107,8 +130,15 @@ export function* plainSearch(
     let enabled = 0;
     successors(instance, state, isChecked(id), (_rule, bound, after) => {
       enabled++;
-      meet(after, id, bound.action);
+      const target = meet(after, id, bound.action);
+      steps?.addStep(labels.get(bound) as number, target);
     });
+    if (counter !== undefined) {
+      for (const rule of instance.rules) {
+        for (const bound of rule.bindings) counter.add(rule, wayOf(rule, bound, state));
+      }
+    }
+    steps?.endState();
     transitions += enabled;
     if (enabled === 0 && deadlock !== undefined && deadlock.decided === undefined) {
       if (deadlock.property.finalState(state) === undefined) deadlock.decided = { state: id, binding: {} };
@@ -140,6 +170,16 @@ export function* plainSearch(
     if (limit !== undefined && next.length > 0) depth = level + 1;
   }
 
+  if (steps !== undefined && limit === undefined) {
+    const decider = new Decider(instance, steps.graph(initial.map((_, i) => i)), plainTester(met, layout));
+    for (const claim of overTime) claim.finding = decider.decide(claim.property);
+  }
+
+  for (const claim of claims) {
+    const isOpen = limit === undefined && claim.property.kind === 'invariant' && claim.decided === undefined;
+    if (isOpen && !claim.isMet) claim.finding = { verdict: 'vacuous' };
+  }
+  const coverage = limit === undefined ? counter?.coverage() : undefined;
   const exploration = {
     states: visited.size,
     transitions,
@@ -147,6 +187,7 @@ export function* plainSearch(
     seconds: seconds(),
     digest: digest.toString(),
     engine: 'plain' as const,
+    ...(coverage === undefined ? {} : { coverage, never: neverIn(coverage) }),
   };
   return resultOf(instance, claims, exploration, limit, (_claim, { state, binding }) => ({
     path: pathTo(state),
@@ -154,19 +195,34 @@ export function* plainSearch(
   }));
 }
 
+/** Tests as they are, on the states as they are; of a step, on states that share nothing. */
+function plainTester(states: readonly State[], layout: Layout): Tester {
+  return {
+    states: (name, test) => (number) => {
+      const state = states[number] as State;
+      return isChecked(number) ? steadyAnswer(name, test, state) : test(state);
+    },
+    steps: (name, test) => (before, after) => {
+      const apart = layout.unpack(layout.pack(states[after] as State));
+      return steadyAnswerOfStep(name, test, states[before] as State, apart);
+    },
+    state: (state) => states[state] as State,
+  };
+}
+
 /** Tests the undecided properties on a state that is met for the first time. */
-function decideAt(claims: readonly Claim<Decision>[], state: State, id: number, checked: boolean): void {
+function decideAt(claims: readonly PlainClaim[], state: State, id: number, checked: boolean): void {
   for (const claim of claims) {
-    const { kind, bindings, test } = claim.property;
-    if (claim.decided !== undefined || kind === 'deadlock') continue;
+    const { kind, bindings, given, test } = claim.property;
+    if (claim.decided !== undefined || kind === 'deadlock' || isOverTime(claim.property)) continue;
     if (checked) refuseUnsteady(claim.property, state);
     const deciding = decidingAnswer(claim.property);
     const binding = bindings.find((candidate) => test(state, candidate) === deciding);
     if (binding !== undefined) claim.decided = { state: id, binding };
+    claim.isMet ||= given !== undefined && bindings.some((candidate) => given(state, candidate));
   }
 }
 
 function refuseUnsteady({ name, bindings, test }: Property, state: State): void {
-  if (bindings.every((binding) => test(state, binding) === test(state, binding))) return;
-  throw new ModelError('gives different answers for the same state: it must not keep state of its own', { part: name });
+  for (const binding of bindings) steadyAnswer(name, (of) => test(of, binding), state);
 }

@@ -29,9 +29,21 @@ export async function jsonOf(
   return `${JSON.stringify(parseResults(results), undefined, 2)}\n`;
 }
 
-function runResult({ result, traces, members, recorded }: Run): RunResult {
-  const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit } = result;
-  const { digest, engine, workers, store, storedBytes, omission, reductions, checkpoint, explanation } = result;
+function runResult({ result, traces, members, recorded, recordedAt }: Run): RunResult {
+  const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit, fairness } = result;
+  const {
+    digest,
+    engine,
+    workers,
+    store,
+    storedBytes,
+    omission,
+    reductions,
+    checkpoint,
+    explanation,
+    coverage,
+    never,
+  } = result;
   return {
     model,
     size,
@@ -49,12 +61,16 @@ function runResult({ result, traces, members, recorded }: Run): RunResult {
     ...(storedBytes === undefined ? {} : { storedBytes }),
     ...(omission === undefined ? {} : { omission }),
     ...(limit === undefined ? {} : { limit }),
+    ...(fairness === undefined ? {} : { fairness: { weak: [...fairness.weak], strong: [...fairness.strong] } }),
     ...(reductions === undefined ? {} : { reductions: structuredClone(reductions) as RunResult['reductions'] }),
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(explanation === undefined ? {} : { explanation: explanationResult(explanation) }),
+    ...(coverage === undefined ? {} : { coverage: structuredClone(coverage) as RunResult['coverage'] }),
+    ...(never === undefined ? {} : { never: never.map((one) => ({ ...one })) }),
     ...(recorded === undefined ? {} : { recorded: { ...recorded } }),
+    ...(recordedAt === undefined ? {} : { recordedAt }),
     properties: result.properties.map((property) => {
-      const { name, kind, doc, requirements } = property;
+      const { name, kind, doc, requirements, undecided } = property;
       const trace = traces.get(name);
       const binding = members.get(name) ?? '';
       return {
@@ -63,6 +79,7 @@ function runResult({ result, traces, members, recorded }: Run): RunResult {
         ...(doc === '' ? {} : { doc }),
         requirements: [...requirements],
         verdict: property.verdict,
+        ...(undecided === undefined ? {} : { undecided }),
         ...(binding === '' ? {} : { binding }),
         ...(trace === undefined ? {} : { trace: traceResult(trace) }),
       };
@@ -93,9 +110,10 @@ function explanationResult({ words, bits, leaves, code, parts }: Explanation): N
 
 type TraceResult = NonNullable<RunResult['properties'][number]['trace']>;
 
-function traceResult({ steps }: Trace): TraceResult {
+function traceResult({ steps, loopFrom }: Trace): TraceResult {
   return {
     length: steps.length,
+    ...(loopFrom === undefined ? {} : { loopFrom }),
     steps: steps.map(({ action, args, actor, changes }) => ({
       action: action.type,
       ...(action.step === undefined ? {} : { step: action.step }),

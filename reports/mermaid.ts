@@ -1,25 +1,29 @@
 /**
- * A trace as a Mermaid sequence diagram: one participant for each actor, a note for each step with what it changed.
+ * A trace as a Mermaid sequence diagram: one participant for each actor, a note for each step with what it changed, and a box
+ * around the steps that repeat for ever.
  */
 import type { Change, Trace } from '../traces/trace.ts';
 
 /** The text of the diagram; `end` is what the last note says, such as the property that is violated. */
-export function mermaidOf({ steps }: Trace, end: string): string {
-  const actors = [...new Set(steps.map(({ actor }) => actor))];
+export function mermaidOf({ instance, steps, loopFrom }: Trace, end: string): string {
+  // A note needs a participant, also where nothing happens.
+  const actors = steps.length === 0 ? [instance.model.name] : [...new Set(steps.map(({ actor }) => actor))];
   // Participants go by numbers, since an actor's name may be a word of Mermaid's own, such as `end`.
   const id = (actor: string): string => `actor${actors.indexOf(actor) + 1}`;
   const notes = steps.map(({ actor, title, changes }, i) => {
     const lines = changes.filter(({ isPlace }) => !isPlace).flatMap(changeLines);
     return `  Note over ${id(actor)}: ${[`${i + 1}. ${title}`, ...lines].map(escape).join('<br/>')}`;
   });
-  const [first, ...others] = actors.map(id);
-  const last = others.at(-1);
-  const all = first === undefined ? undefined : last === undefined ? first : `${first},${last}`;
+  const all = actors.length === 1 ? 'actor1' : `actor1,actor${actors.length}`;
+  const loop = loopFrom === undefined ? [] : notes.slice(loopFrom);
+  const rest = steps.length === 0 ? 'nothing ever happens' : 'and then nothing more happens';
   return [
     'sequenceDiagram',
     ...actors.map((actor) => `  participant ${id(actor)} as ${escape(actor)}`),
-    ...notes,
-    ...(all === undefined ? [] : [`  Note over ${all}: ${escape(end)}`]),
+    ...notes.slice(0, loopFrom),
+    ...(loop.length === 0 ? [] : ['  loop for ever', ...loop.map((note) => `  ${note}`), '  end']),
+    ...(loopFrom === steps.length ? [`  Note over ${all}: ${rest}`] : []),
+    `  Note over ${all}: ${escape(end)}`,
     '',
   ].join('\n');
 }

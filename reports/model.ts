@@ -1,15 +1,16 @@
 /**
- * A model as a reviewer reads it: its state, its actions, and its procedures step by step.
+ * A model as a reviewer reads it: its state, its actions, its procedures step by step, and its properties.
  */
 import type { ActionDefinition, NodeDefinition, ProcedureDefinition, StepDefinition } from '../language/definition.ts';
-import { type Instance, stateSpaceBound } from '../language/index.ts';
+import { type Instance, type Property, stateSpaceBound } from '../language/index.ts';
 import type { Colours } from './colours.ts';
 import { describeDomain, fieldsOf, memberOf } from './domains.ts';
+import { kindInWords } from './kinds.ts';
 import { sizeOf } from './summary.ts';
 import { fit, head, pageWidth, row, wrap } from './table.ts';
 
 /** All that `svacheck show` says about an instance. */
-export function modelLines(instance: Instance, colours: Colours): readonly string[] {
+export function modelLines(instance: Instance, properties: readonly Property[], colours: Colours): readonly string[] {
   const { model, definition } = instance;
   const actions = definition.filter((part) => part.kind === 'action');
   const procedures = definition.filter((part) => part.kind === 'procedure');
@@ -17,7 +18,7 @@ export function modelLines(instance: Instance, colours: Colours): readonly strin
   return [
     colours.bold(model.name),
     ...(model.doc === '' ? [] : wrap(model.doc, pageWidth)),
-    `size ${sizeOf(instance)}${sizes.length === 0 ? '' : ` (${sizes.join(', ')})`}`,
+    ...wrap(`size ${sizeOf(instance)}${sizes.length === 0 ? '' : ` (${sizes.join(', ')})`}`, pageWidth, 2),
     '',
     colours.bold('State') + `: at most 2^${stateSpaceBound(instance).toFixed(1)} states`,
     ...table(['field', 'values'], stateRows(instance), 0),
@@ -30,11 +31,21 @@ export function modelLines(instance: Instance, colours: Colours): readonly strin
       ...aboutLines(procedure.about.doc, procedure.about.source).flatMap((line) => wrap(line, pageWidth)),
       ...table(
         titles('step'),
-        procedure.steps.flatMap((node) => nodeRows(node, procedure.actor, '')),
+        procedure.steps.flatMap((node) => nodeRows(node, procedure, '')),
         1,
       ),
     ]),
+    '',
+    colours.bold('Properties'),
+    ...table(['property', 'kind', 'for'], properties.map(propertyRow), 1),
   ];
+}
+
+function propertyRow({ name, kind, doc, requirements, params }: Property): readonly string[] {
+  const lines = [name, ...aboutLines(doc === '' ? undefined : doc, requirements)];
+  const members = Object.keys(params).join(', ');
+  const quantifier = kind === 'reachable' ? 'some' : 'every';
+  return [lines.join('\n'), kindInWords(kind), members === '' ? '' : `${quantifier} ${members}`];
 }
 
 function titles(first: string): readonly string[] {
@@ -72,12 +83,18 @@ function actionRow(action: ActionDefinition): readonly string[] {
   ];
 }
 
-function nodeRows(node: NodeDefinition, actor: string, indent: string): readonly (readonly string[])[] {
+function nodeRows(
+  node: NodeDefinition,
+  procedure: ProcedureDefinition,
+  indent: string,
+): readonly (readonly string[])[] {
   const inner = (nodes: readonly NodeDefinition[]): readonly (readonly string[])[] =>
-    nodes.flatMap((child) => nodeRows(child, actor, `${indent}  `));
+    nodes.flatMap((child) => nodeRows(child, procedure, `${indent}  `));
   if (node.kind === 'step') {
     const lines = [`${node.name}${parameters(node.params, ' ')}`, ...aboutLines(node.doc, node.source)];
-    return [[indented(lines, indent), actorOf(node.actor ?? actor, node.fairness), ...partsOf(node)]];
+    const of = procedure.about.fairness;
+    const actor = actorOf(node.actor ?? procedure.actor, node.fairness ?? of, of);
+    return [[indented(lines, indent), actor, ...partsOf(node)]];
   }
   const kind = `${node.kind === 'loop' ? 'while' : 'if'} ${node.name}`;
   return [
@@ -111,9 +128,10 @@ function aboutLines(doc: string | undefined, source: string | readonly string[] 
   return [...(doc === undefined ? [] : [doc]), ...(sources.length === 0 ? [] : [`[${sources.join(', ')}]`])];
 }
 
-function actorOf(actor: string, fairness: string | undefined): string {
-  const fair = fairness === undefined || fairness === 'none' ? [] : [`${fairness} fairness`];
-  return [actor, ...fair].join('\n');
+/** With the fairness of an action or step, where it is not what is said of it already. */
+function actorOf(actor: string, fairness = 'none', said = 'none'): string {
+  if (fairness === said) return actor;
+  return `${actor}\n${fairness === 'none' ? 'no' : fairness} fairness`;
 }
 
 /** Guards and effects by name, a line each; those of merged steps follow each other. */

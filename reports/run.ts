@@ -16,6 +16,8 @@ export interface Run {
   readonly members: ReadonlyMap<string, string>;
   /** For a variant: the properties that it must violate, with the lengths of their shortest traces. */
   readonly recorded?: Readonly<Record<string, number>>;
+  /** Where it was checked at other sizes than those of its record: the named size of the record. */
+  readonly recordedAt?: string;
   /** The property that the check is about, where it is about one: its trace is shown, other violations are named. */
   readonly main?: string;
 }
@@ -34,9 +36,12 @@ export function sorted({ result, main }: Run): {
 
 /** How a variant was found, against its record. */
 export interface Comparison {
-  /** `unknown`: a limit ended the search, and nothing that was found contradicts the record. */
-  readonly verdict: 'as recorded' | 'differs' | 'unknown';
-  /** How many of the recorded violations were found with their length. */
+  /**
+   * `found`: the recorded properties are violated, at other sizes than those of the record, where lengths may be others and more
+   * may be violated. `unknown`: a limit ended the search, and nothing that was found contradicts the record.
+   */
+  readonly verdict: 'as recorded' | 'found' | 'differs' | 'unknown';
+  /** How many of the recorded violations were found, at the sizes of the record with their length. */
   readonly found: number;
   readonly of: number;
   /** What differs, a sentence each. */
@@ -44,11 +49,13 @@ export interface Comparison {
 }
 
 /**
- * Compares a run with the record of its variant: the same properties are violated, by shortest traces of the same lengths. A
- * search that ended once all recorded violations were found vouches for the others up to the depth that it reached.
- * Reachable properties are left out: they show that the correct model is alive, and have no trace when they are violated.
+ * Compares a run with the record of its variant: the same properties are violated, by traces of the same lengths, which for a
+ * lasso is that of its way to the loop and of the loop. A search that ended once all recorded violations were found vouches for
+ * the others up to the depth that it reached, and not for properties over time. Reachable properties are left out: they show that
+ * the correct model is alive, and have no trace when they are violated. So are vacuous ones, unless they should be violated.
  */
-export function compare({ result, traces }: Run, recorded: Readonly<Record<string, number>>): Comparison {
+export function compare({ result, traces, recorded = {}, recordedAt }: Run): Comparison {
+  const isElsewhere = recordedAt !== undefined;
   const differences: string[] = [];
   let found = 0;
   let open = false;
@@ -57,19 +64,30 @@ export function compare({ result, traces }: Run, recorded: Readonly<Record<strin
     const wanted = recorded[name];
     const length = traces.get(name)?.steps.length ?? 0;
     if (verdict === 'unknown') {
-      open ||= result.limit !== 'first violation';
-    } else if (verdict === 'violated' && wanted === undefined) {
+      open ||= result.limit !== 'first violation' || wanted !== undefined;
+    } else if (verdict === 'violated' && wanted === undefined && !isElsewhere) {
       differences.push(`'${name}' is violated (${inSteps(length)}), which is not recorded`);
-    } else if (verdict === 'violated' && wanted !== length) {
+    } else if (verdict === 'violated' && wanted !== length && !isElsewhere) {
       differences.push(`'${name}' is violated in ${inSteps(length)}; recorded are ${wanted}`);
     } else if (verdict === 'violated') {
-      found++;
+      if (wanted !== undefined) found++;
     } else if (wanted !== undefined) {
-      differences.push(`'${name}' holds; recorded is a violation in ${inSteps(wanted)}`);
+      const is = verdict === 'vacuous' ? 'is vacuous' : 'holds';
+      differences.push(
+        `'${name}' ${is}; recorded is a violation in ${inSteps(wanted)}${isElsewhere ? ` at size ${recordedAt}` : ''}`,
+      );
     }
   }
-  const verdict = differences.length > 0 ? 'differs' : open ? 'unknown' : 'as recorded';
+  const good = isElsewhere ? 'found' : 'as recorded';
+  const verdict = differences.length > 0 ? 'differs' : open ? 'unknown' : good;
   return { verdict, found, of: Object.keys(recorded).length, differences };
+}
+
+/** How long a trace is, in words. */
+export function lengthInWords({ steps, loopFrom }: Trace): string {
+  if (loopFrom === undefined || loopFrom === steps.length) return inSteps(steps.length);
+  const loop = `a loop of ${inSteps(steps.length - loopFrom)}`;
+  return loopFrom === 0 ? loop : `${inSteps(loopFrom)} and ${loop}`;
 }
 
 /** A number of steps in words. */

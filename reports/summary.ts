@@ -1,9 +1,10 @@
 /**
  * The summary of a check: a table with one row for each run, which is written as soon as the run is finished.
  */
-import type { CheckResult, Limit, StoreLimit } from '../checker/index.ts';
-import type { Instance } from '../language/index.ts';
+import type { CheckResult, Limit, PropertyResult, StoreLimit } from '../checker/index.ts';
+import { type Instance, isOverTime } from '../language/index.ts';
 import type { Colours } from './colours.ts';
+import { assumptionsInWords } from './fairness.ts';
 import { type Cell, type Column, fit, head, pageWidth, row, wrap } from './table.ts';
 import { compare, type Run } from './run.ts';
 
@@ -63,7 +64,7 @@ export function summaryOfVariants(instances: readonly Instance[], colours: Colou
     head: head(columns),
     rowOf: (run) => {
       const { instance, result } = run;
-      const comparison = compare(run, run.recorded ?? {});
+      const comparison = compare(run);
       const cell: Cell = {
         text: comparison.verdict,
         paint: paintVerdict(comparison.verdict, colours),
@@ -99,8 +100,8 @@ function fitting(
 }
 
 function paintVerdict(text: string, { red, green, yellow }: Colours): (text: string) => string {
-  if (text === 'holds' || text === 'as recorded') return green;
-  return text === 'unknown' ? yellow : red;
+  if (text === 'holds' || text === 'as recorded' || text === 'found') return green;
+  return text === 'unknown' || text === 'vacuous' ? yellow : red;
 }
 
 /** The named size, and what was set otherwise: `ci page=3`. */
@@ -119,22 +120,45 @@ function duration(seconds: number): string {
   return `${seconds < 100 ? seconds.toFixed(1) : number(Math.round(seconds))} s`;
 }
 
-/** What to know about a run beside its row: why it could not decide everything. */
-export function remarks({ result }: Run): readonly string[] {
-  const open = result.properties.filter((property) => property.verdict === 'unknown').length;
-  if (open === 0) return [];
+/** What to know about a run beside its row: what was assumed, what is vacuous, and why it could not decide everything. */
+export function remarks(run: Run): readonly string[] {
+  const { instance, result } = run;
   const name = result.variant === undefined ? result.model : `${result.model}, variant ${result.variant}`;
-  const undecided = `${name}: ${open} of ${result.properties.length} properties undecided`;
-  return wrap(`${undecided}: ${whyUndecided(result)}`, pageWidth, 2);
+  const isAssuming = result.properties.some(
+    ({ kind, verdict: of }) => (kind === 'leadsTo' || kind === 'eventually') && (of === 'holds' || of === 'violated'),
+  );
+  const vacuous = result.properties.filter((property) => property.verdict === 'vacuous');
+  const reasons = new Map<string, number>();
+  for (const property of result.properties.filter((of) => of.verdict === 'unknown')) {
+    const reason = property.undecided ?? whyUndecided(run, property);
+    reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  }
+  return [
+    ...(isAssuming ? [assumptionsInWords(instance)] : []),
+    ...vacuous.map(
+      (property) => `'${property.name}' is vacuous and does not count as holding: ${whyVacuous(run, property)}`,
+    ),
+    ...[...reasons].map(([reason, open]) => `${open} of ${result.properties.length} properties undecided: ${reason}`),
+  ].flatMap((text) => wrap(`${name}: ${text}`, pageWidth, 2));
+}
+
+function whyVacuous({ result }: Run, { kind }: PropertyResult): string {
+  if (kind === 'transition') return result.transitions === 0 ? 'there are no steps' : "'given' is true of no step";
+  return `'${kind === 'leadsTo' ? 'from' : 'given'}' is true in no reachable state`;
 }
 
 function isOfStore(limit: Limit): limit is StoreLimit {
   return limit === 'hash compaction' || limit === 'bitstate';
 }
 
-function whyUndecided({ limit, omission, depth: reached }: CheckResult): string {
+function whyUndecided({ properties, result }: Run, { name }: PropertyResult): string {
+  const { limit, omission, depth: reached } = result;
+  const property = properties.find((of) => of.name === name);
   if (limit === 'first violation') return 'the search ended when a violation was found (--keep-going explores on)';
   if (limit !== undefined && isOfStore(limit)) {
+    if (property !== undefined && isOverTime(property)) {
+      return 'properties over time need all states, which this store does not keep';
+    }
     const { expected, probability } = omission ?? { expected: 0, probability: 1 };
     const omitted = `a state was omitted with a probability of at most ${probability}`;
     const about = probability < 1 ? omitted : `about ${number(Math.ceil(expected))} states or more were omitted`;
@@ -143,6 +167,7 @@ function whyUndecided({ limit, omission, depth: reached }: CheckResult): string 
   if (limit === 'temporary file') {
     return `the search stopped since a temporary file could not be written (TMPDIR names a folder for it), at depth ${reached}`;
   }
+  if (limit === undefined) return 'the search did not decide them';
   const how = limit === 'interrupted' ? 'was interrupted' : `stopped at the limit ${limit}`;
   return `the search ${how}, at depth ${reached}`;
 }

@@ -1,13 +1,15 @@
 /**
- * A violation as a person reads it: the property in words, the numbered steps by actor with what each changed, and the state
- * around the violation.
+ * A violation as a person reads it: the property in words, the numbered steps by actor with what each changed, what repeats for
+ * ever, and the state around the violation.
  */
 import type { PropertyResult } from '../checker/index.ts';
 import type { Property } from '../language/index.ts';
 import { fieldsAround, waits } from '../traces/around.ts';
-import { type Change, finalState, type Trace } from '../traces/trace.ts';
+import { dueAfter, hasLoop, type PassedOver, passedOver } from '../traces/lasso.ts';
+import { type Change, finalState, type Trace, type TraceStep } from '../traces/trace.ts';
 import type { Colours } from './colours.ts';
-import { inSteps, type Run, sorted } from './run.ts';
+import { assumptionsInWords } from './fairness.ts';
+import { inSteps, lengthInWords, type Run, sorted } from './run.ts';
 import { number } from './summary.ts';
 import { pageWidth, wrap } from './table.ts';
 
@@ -16,7 +18,10 @@ export function violations(run: Run, colours: Colours): readonly string[] {
   const isRecorded = ({ name, kind }: PropertyResult): boolean =>
     run.recorded !== undefined && (kind === 'reachable' || run.recorded[name] === run.traces.get(name)?.steps.length);
   const { shown, named } = sorted(run);
-  const others = named.map(({ name }) => `'${name}' (${inSteps(run.traces.get(name)?.steps.length ?? 0)})`);
+  const others = named.map(({ name }) => {
+    const trace = run.traces.get(name);
+    return trace === undefined ? `'${name}'` : `'${name}' (${lengthInWords(trace)})`;
+  });
   return [
     ...shown.filter((property) => !isRecorded(property)).flatMap((result) => ['', ...violation(run, result, colours)]),
     ...(others.length === 0
@@ -29,13 +34,12 @@ function violation(run: Run, result: PropertyResult, colours: Colours): readonly
   const { model, variant } = run.result;
   const trace = run.traces.get(result.name);
   const property = run.properties.find(({ name }) => name === result.name);
-  const members = run.members.get(result.name) ?? '';
   const about = [
     result.doc,
     result.requirements.length === 0 ? '' : `requirements: ${result.requirements.join(', ')}`,
-    trace === undefined
-      ? `is true in none of the ${number(run.result.states)} reachable states`
-      : `${violatedHow(result)}${members === '' ? '' : ` for ${members}`} after ${inSteps(trace.steps.length)}`,
+    ...(trace === undefined || property === undefined
+      ? [`is true in none of the ${number(run.result.states)} reachable states`]
+      : violatedHow(trace, property, run.members.get(result.name) ?? '', result.binding ?? {})),
   ];
   return [
     colours.bold(`${model}${variant === undefined ? '' : `, variant ${variant}`}`),
@@ -43,33 +47,115 @@ function violation(run: Run, result: PropertyResult, colours: Colours): readonly
     ...about.filter((text) => text !== '').flatMap((text) => wrap(`  ${text}`, pageWidth, 2)),
     ...(trace === undefined || property === undefined
       ? []
-      : [...traceLines(trace, colours), ...around(trace, property, result, colours)]),
+      : [
+          ...traceLines(trace, colours, property.kind === 'transition'),
+          ...around(trace, property, result, colours),
+          ...passedOverLines(trace, colours),
+        ]),
   ];
 }
 
-function violatedHow({ kind }: PropertyResult): string {
-  return kind === 'deadlock' ? 'nothing can happen' : 'violated';
+/** What the trace shows, a sentence or a few. */
+function violatedHow(
+  trace: Trace,
+  property: Property,
+  members: string,
+  binding: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  const { steps, loopFrom } = trace;
+  const { length } = steps;
+  const who = members === '' ? '' : ` for ${members}`;
+  const when = length === 0 ? 'in an initial state' : `after ${inSteps(length)}`;
+  if (property.kind === 'deadlock') return [`nothing can happen ${when}`];
+  if (property.kind === 'transition') return [`violated${who} by step ${length}`];
+  if (property.kind === 'recoverable') {
+    return [`violated${who} ${when}: no run from there on leads to where it is true`];
+  }
+  if (loopFrom === undefined) return [`violated${who} ${when}`];
+  const due = dueAfter(trace, property, binding);
+  return [
+    `violated${who} ${lassoInWords(trace)}`,
+    due === undefined
+      ? ''
+      : `'from' is true ${due === 0 ? 'at the start' : `after ${inSteps(due)}`}, and 'to' at no time from there on`,
+    assumptionsInWords(trace.instance),
+  ];
 }
 
-/** The steps of a trace, numbered, under the actor that takes them. */
-export function traceLines({ steps }: Trace, colours: Colours): readonly string[] {
-  const lines: string[] = [''];
-  const digits = String(steps.length).length;
+function lassoInWords(trace: Trace): string {
+  const { steps, loopFrom = 0 } = trace;
+  if (hasLoop(trace)) {
+    const loop = `a loop of ${inSteps(steps.length - loopFrom)} for ever`;
+    return loopFrom === 0 ? `by ${loop}` : `by ${inSteps(loopFrom)} and then ${loop}`;
+  }
+  return loopFrom === 0
+    ? `when nothing ever happens: ${restReason(trace)}`
+    : `by ${inSteps(loopFrom)} after which nothing more happens`;
+}
+
+/**
+ * The steps of a trace, numbered, under the actor that takes them, and where its loop begins. With `marksLast`, the last step
+ * is named as the one that is wrong.
+ */
+export function traceLines(trace: Trace, colours: Colours, marksLast = false): readonly string[] {
+  const { steps, loopFrom } = trace;
+  const lines: string[] = [];
   let actor: string | undefined;
   for (const [i, step] of steps.entries()) {
+    if (i === loopFrom) {
+      lines.push(`  ${colours.bold(i === 0 ? 'again and again:' : 'then again and again:')}`);
+      actor = undefined;
+    }
     if (step.actor !== actor) lines.push(`  ${colours.cyan(step.actor)}`);
     actor = step.actor;
-    const mark = `    ${String(i + 1).padStart(digits)}  `;
-    const indent = ' '.repeat(mark.length);
-    lines.push(
-      ...wrap(indent + step.title, pageWidth, 2).map((line, n) => (n === 0 ? mark + line.slice(indent.length) : line)),
-    );
-    for (const change of step.changes) {
-      if (change.isPlace) continue;
-      lines.push(...changeLines(change, `${indent}  `).map((line) => colours.dim(line)));
-    }
+    const mark = marksLast && i === steps.length - 1 ? '  <-- this step violates it' : '';
+    lines.push(...stepLines(step, `    ${String(i + 1).padStart(String(steps.length).length)}  `, mark, colours));
   }
-  return lines;
+  if (lines.length > 0 && loopFrom === steps.length) {
+    lines.push(`  ${colours.bold('and then nothing more happens')}: ${restReason(trace)}`);
+  }
+  return lines.length === 0 ? [] : ['', ...lines];
+}
+
+function stepLines({ title, changes }: TraceStep, start: string, mark: string, colours: Colours): readonly string[] {
+  const indent = ' '.repeat(start.length);
+  return [
+    ...wrap(indent + title + mark, pageWidth, 2).map((line, n) => (n === 0 ? start + line.slice(indent.length) : line)),
+    ...changes
+      .filter(({ isPlace }) => !isPlace)
+      .flatMap((change) => changeLines(change, `${indent}  `).map((line) => colours.dim(line))),
+  ];
+}
+
+/** Why a lasso without a loop may stay where it is. */
+function restReason(trace: Trace): string {
+  return passedOver(trace).length === 0 ? 'nothing is enabled' : 'nothing that is enabled is fair';
+}
+
+/** The most lines that tell what a lasso passes over; more of what is not fair says little. */
+const mostPassedOver = 8;
+
+/** What is enabled for ever, or again and again, and never happens: why fairness does not help. */
+function passedOverLines(trace: Trace, colours: Colours): readonly string[] {
+  const all = passedOver(trace);
+  if (all.length === 0) return [];
+  const shown = all.filter(({ fairness }, i) => fairness !== 'none' || i < mostPassedOver);
+  const width = Math.min(50, Math.max(...shown.map(({ title }) => title.length)));
+  const more = all.length - shown.length;
+  return [
+    '',
+    `  ${colours.cyan(hasLoop(trace) ? 'enabled in the loop, and never taken' : 'enabled there, and not fair')}`,
+    ...shown.flatMap((one) => {
+      const line = hasLoop(trace) ? `${one.title.padEnd(width)}  ${whyNever(one)}` : one.title;
+      return wrap(`    ${line}`, pageWidth, 4);
+    }),
+    ...(more === 0 ? [] : [`    and ${more} more${hasLoop(trace) ? ', not fair' : ''}`]),
+  ];
+}
+
+function whyNever({ fairness, enabledIn, of }: PassedOver): string {
+  if (fairness === 'none') return 'not fair';
+  return `${fairness}ly fair, but enabled only in ${enabledIn} of ${of} states`;
 }
 
 /** A change on one line; where that is too long for a queue or bag, the items that went and came. */
@@ -88,8 +174,13 @@ function around(trace: Trace, property: Property, result: PropertyResult, colour
   const stuck = property.kind === 'deadlock' ? waits(trace.instance, finalState(trace)) : [];
   return [
     '',
-    `  ${colours.cyan('state at the end')}`,
+    `  ${colours.cyan(placeInWords(trace, property))}`,
     ...fields.flatMap(({ field, value }) => wrap(`    ${field.padEnd(width)}  ${value}`, pageWidth, 4)),
     ...stuck.flatMap((text) => wrap(`    ${text}`, pageWidth, 4)),
   ];
+}
+
+function placeInWords(trace: Trace, { kind }: Property): string {
+  if (kind === 'transition') return 'state before and after the last step';
+  return hasLoop(trace) ? 'state where the loop begins and ends' : 'state at the end';
 }

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseResults, type Results } from '../traces/result.ts';
-import { channel, peterson, ring, userFolder } from './user-folder.test.fixture.ts';
+import { channel, lock, peterson, ring, userFolder } from './user-folder.test.fixture.ts';
 
 const folder = userFolder({
   'peterson.ts': peterson(),
@@ -14,6 +14,9 @@ const folder = userFolder({
   'overflow.ts': channel(true),
   'ring.ts': ring(),
   'wrong-record.ts': ring(2),
+  'lock.ts': lock(),
+  'strong-lock.ts': lock('strong'),
+  'wrong-lock.ts': lock('weak', 3),
 });
 const { svacheck } = folder;
 
@@ -100,6 +103,168 @@ mutual exclusion
     const { code, out } = await svacheck('check', 'broken.ts', '--property', 'no deadlock');
     expect(code).toBe(0);
     expect(out).toContain('1/1');
+  });
+});
+
+describe('a property over time', () => {
+  const narrow = (out: string): void =>
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
+
+  it('is violated by a lasso, which says what repeats for ever and what was assumed; exit code 1', async () => {
+    const { code, out } = await svacheck('check', 'lock.ts', '--property', 'asking is answered');
+    expect(code).toBe(1);
+    expect(out).toContain('\nlock: assuming weak fairness of grant, release\n');
+    expect(out.slice(out.lastIndexOf('\nlock\n') + 1)).toBe(`lock
+asking is answered
+  who asks gets the lock at last
+  requirements: LOCK-1
+  violated for client: client0 by 1 step and then a loop of 3 steps for ever
+  'from' is true after 1 step, and 'to' at no time from there on
+  assuming weak fairness of grant, release
+
+  client
+    1  ask(client0)
+         lock[client0].is: 'free' -> 'asked'
+  then again and again:
+  client
+    2  ask(client1)
+         lock[client1].is: 'free' -> 'asked'
+  server
+    3  grant(client1)
+         lock[client1].is: 'asked' -> 'held'
+  client
+    4  release(client1)
+         lock[client1].is: 'held' -> 'free'
+
+  state where the loop begins and ends
+    lock[client0].is  'asked'
+
+  enabled in the loop, and never taken
+    grant(client0)  weakly fair, but enabled only in 2 of 3 states
+`);
+  });
+
+  it('holds under strong fairness', async () => {
+    const { code, out } = await svacheck('check', 'strong-lock.ts', '--property', 'asking is answered');
+    expect(code).toBe(0);
+    expect(out).toContain('lock: assuming weak fairness of release; strong fairness of grant\n');
+  });
+
+  it('is violated where nothing more happens, and it is told why that may be', async () => {
+    const { out } = await svacheck('check', 'lock.ts', '--set', 'breaks=1', '--property', 'asking is answered');
+    expect(out).toContain('  violated for client: client0 by 2 steps after which nothing more happens\n');
+    expect(out).toContain(`
+  server
+    2  fail
+         broken: false -> true
+  and then nothing more happens: nothing that is enabled is fair
+
+  state at the end
+    lock[client0].is  'asked'
+    broken            true
+
+  enabled there, and not fair
+    ask(client1)
+`);
+  });
+
+  it('is violated where nothing ever happens: the report has no empty trace', async () => {
+    const { out } = await svacheck('check', 'lock.ts', '--property', 'somebody gets it');
+    expect(out).toContain('  violated when nothing ever happens: nothing that is enabled is fair\n');
+    expect(out).not.toContain('\n\n\n');
+  });
+
+  it('that is recoverable is violated by a way to where it is lost', async () => {
+    const { code, out } = await svacheck('check', 'lock.ts', '--set', 'breaks=1', '--property', 'it can be had');
+    expect(code).toBe(1);
+    expect(out).toContain(
+      '  violated for client: client0 after 1 step: no run from there on leads to where it is true\n',
+    );
+    expect(out).not.toContain('assuming');
+  });
+
+  it('that is of steps is violated by the last step of a trace, which is marked', async () => {
+    const property = 'it is released by its holder';
+    const { out } = await svacheck('check', 'lock.ts', '--set', 'steals=1', '--property', property);
+    expect(out).toContain(`
+  violated for client: client0 by step 3
+`);
+    expect(out).toContain(`
+  thief
+    3  steal(client0)  <-- this step violates it
+         lock[client0].is: 'held' -> 'free'
+
+  state before and after the last step
+    lock[client0].is  'held' -> 'free'
+`);
+  });
+
+  it('that speaks of nothing is vacuous: exit code 3, with the reason', async () => {
+    const { code, out } = await svacheck('check', 'lock.ts', '--property', 'a broken lock is not held');
+    expect(code).toBe(3);
+    expect(out).toMatch(/^lock +ci .* vacuous +0\/1$/m);
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(
+      "'a broken lock is not held' is vacuous and does not count as holding: 'from' is true in no reachable state",
+    );
+    narrow(out);
+  });
+
+  it('is not the only one that can be vacuous: an invariant can', async () => {
+    const invariant = 'invariant({ given: (s) => s.received > s.sent, holds';
+    folder.write('vacuous.ts', channel().replace('invariant({ holds', invariant));
+    const { code, out } = await svacheck('check', 'vacuous.ts');
+    expect(code).toBe(3);
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(
+      "'nothing is lost' is vacuous and does not count as holding: 'given' is true in no reachable state",
+    );
+  });
+
+  it.each([
+    [['--symmetry'], 'a search that leaves out states or steps does not decide properties over time'],
+    [['--store', 'compact'], 'properties over time need all states, which this store does not keep'],
+    [['--max-states', '3'], 'the search stopped at the limit max-states, at depth 1'],
+  ])('is undecided with %j: exit code 3, with the reason', async (options, reason) => {
+    const { code, out } = await svacheck('check', 'lock.ts', ...options);
+    expect(code).toBe(3);
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(`of 6 properties undecided: ${reason}`);
+    expect(out).not.toContain('assuming');
+    narrow(out);
+  });
+
+  it('is in the JSON with its loop, what was assumed, and why it is undecided', async () => {
+    const { out } = await svacheck('check', 'lock.ts', '--json', '-');
+    const [run] = parse(out).runs;
+    expect(run).toMatchObject({ verdict: 'violated', fairness: { weak: ['grant', 'release'], strong: [] } });
+    expect(run?.properties.map(({ kind, verdict, trace }) => [kind, verdict, trace?.length, trace?.loopFrom])).toEqual([
+      ['leadsTo', 'violated', 4, 1],
+      ['eventually', 'violated', 0, 0],
+      ['recoverable', 'holds', undefined, undefined],
+      ['transition', 'holds', undefined, undefined],
+      ['leadsTo', 'vacuous', undefined, undefined],
+      ['deadlock', 'holds', undefined, undefined],
+    ]);
+    const reduced = parse((await svacheck('check', 'lock.ts', '--symmetry', '--json', '-')).out).runs[0];
+    expect(reduced?.properties[0]?.verdict).toBe('unknown');
+    expect(reduced?.properties[0]?.undecided).toContain('leaves out');
+  });
+
+  it('is a Mermaid diagram with a loop', async () => {
+    const { out } = await svacheck('check', 'lock.ts', '--mermaid', '--property', 'asking is answered');
+    expect(out).toMatch(
+      /1\. ask.*\n {2}loop for ever\n {4}Note over actor1: 2\. ask.*\n(.*\n){2} {2}end\n {2}Note over/,
+    );
+  });
+
+  it('is recorded of a variant by the steps of its way and of its loop; the variant may be a configuration', async () => {
+    const { code, out } = await svacheck('check', 'lock.ts', '--variant', 'all');
+    expect(code).toBe(0);
+    expect(out).toMatch(/^ {2}breaks for good +smoke breaks=1 .* as recorded +3\/3$/m);
+    const wrong = await svacheck('check', 'wrong-lock.ts', '--variant', 'all');
+    expect(wrong.code).toBe(1);
+    expect(wrong.out).toContain("'asking is answered' is violated in 2 steps; recorded are 3");
+    const { out: listed } = await svacheck('list', 'lock.ts');
+    expect(listed).toContain('at size smoke with breaks=1\n');
+    expect(listed).toMatch(/it can be had +always reachable$/m);
   });
 });
 
@@ -269,6 +434,13 @@ describe('variants', () => {
     const { code, out } = await svacheck('check', 'ring.ts', '--variant', 'all', '--max-states', '1');
     expect(code).toBe(3);
     expect(out).toContain('unknown');
+  });
+
+  it('are looked for at other sizes too, where the lengths may be others: exit code 0', async () => {
+    const wrong = userFolder({ 'ring.ts': ring(9) });
+    const { code, out } = await wrong.svacheck('check', 'ring.ts', '--variant', 'all', '--size', 'ci');
+    expect(out).toMatch(/^ {2}keeps-the-token +ci .* found +1\/1$/m);
+    expect(code).toBe(0);
   });
 
   it('one is checked at its recorded size and shown with its trace: exit code 1', async () => {

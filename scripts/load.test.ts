@@ -149,6 +149,7 @@ describe('list and show', () => {
     expect(out).toContain('at most 2^11.6 states');
     expect(out).toMatch(/^flag\[process\]\.up +true \| false$/m);
     expect(out).toMatch(/^enter +process +- it may$/m);
+    expect(out).toMatch(/^mutual exclusion +invariant$/m);
   });
 
   it('every shipped model is listed and shown, within 100 columns', async () => {

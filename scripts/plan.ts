@@ -32,6 +32,8 @@ export interface Planned {
   /** The names of the properties to decide; all for `undefined`. */
   readonly only: readonly string[] | undefined;
   readonly variant: Variant | undefined;
+  /** Where a variant is checked at other sizes than those of its record: the named size of the record. */
+  readonly recordedAt: string | undefined;
   /** A hash of the file that it comes from. */
   readonly source: string | undefined;
 }
@@ -50,13 +52,14 @@ export function plan(protocols: readonly Loaded[], wishes: Wishes): readonly Pla
 
   // With several models, each wish is for those that can fulfil it; one that none can is an error.
   const all = (sized.length === 0 ? chosen : sized).map(({ protocol: { model, properties, source }, of }): Planned => {
-    const base = size ?? of?.size ?? 'ci';
     const sizes = { ...of?.set, ...ownSizes(model, set) };
-    const instance = instantiate(model, base, {
-      set: sizes,
-      ...(of === undefined ? {} : { variant: of.edit }),
-    });
-    return { instance, sets: properties, only: undefined, variant: of, source };
+    const at = (base: string): Instance =>
+      instantiate(model, base, { set: sizes, ...(of === undefined ? {} : { variant: of.edit }) });
+    // Among all variants, one that needs a size of its own is checked there.
+    const isKept = variant === 'all' && of?.needsSize === true;
+    const instance = at((isKept ? undefined : size) ?? of?.size ?? 'ci');
+    const recordedAt = of === undefined || hasSizesOf(instance, of) ? undefined : of.size;
+    return { instance, sets: properties, only: undefined, variant: of, recordedAt, source };
   });
   const models = chosen.map(({ protocol }) => protocol.model);
   for (const name of Object.keys(set)) {
@@ -73,6 +76,11 @@ export function plan(protocols: readonly Loaded[], wishes: Wishes): readonly Pla
 /** The properties that a variant must violate, of those that are decided, with the lengths of their shortest traces. */
 export function recordOf({ violates }: Variant, only: readonly string[] | undefined): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(violates).filter(([name]) => only?.includes(name) ?? true));
+}
+
+function hasSizesOf({ model, sizes }: Instance, { size, set }: Variant): boolean {
+  const recorded: Sizes = { ...model.sizes[size], ...set };
+  return Object.entries(sizes).every(([name, value]) => recorded[name] === value);
 }
 
 function refuseUnknownRecord({ instance, sets, variant }: Planned): void {

@@ -10,7 +10,7 @@ import {
   type SearchOptions,
   type Store,
 } from '../checker/index.ts';
-import { propertiesOf } from '../language/index.ts';
+import { isOverTime, propertiesOf } from '../language/index.ts';
 import { coloursFor } from '../reports/colours.ts';
 import { progressLine } from '../reports/progress.ts';
 import type { Run } from '../reports/run.ts';
@@ -34,6 +34,7 @@ export interface SearchWishes {
   readonly slice?: true;
   readonly por?: true;
   readonly explain?: true;
+  readonly coverage?: true;
   readonly checkpoint?: string;
   readonly checkpointEvery?: number;
   readonly resume?: string;
@@ -41,13 +42,14 @@ export interface SearchWishes {
 
 /** One search, and the traces that it found. */
 export async function runOf(planned: Planned, options: Wishes & SearchWishes, wish: Interruption): Promise<Run> {
-  const { instance, sets, only, variant, source } = planned;
+  const { instance, sets, only, variant, recordedAt, source } = planned;
   const isRecord = options.variant === 'all';
   const progress = progressLine(process.stderr);
   const { engine, checkpoint, checkpointEvery: every = 60 } = options;
   const name = variant === undefined ? instance.model.name : `${instance.model.name} ${variant.name}`;
   const recorded = variant === undefined ? {} : recordOf(variant, only);
   const awaited = Object.keys(recorded);
+  const properties = propertiesOf(instance, sets, only);
   const told = (): void => {
     progress.clear();
     process.stderr.write('interrupted: it stops and tells what is known; once more ends it at once\n');
@@ -55,7 +57,8 @@ export async function runOf(planned: Planned, options: Wishes & SearchWishes, wi
   let isTracing = false;
   const searchOptions: SearchOptions = {
     properties: only,
-    keepGoing: options.keepGoing,
+    // Whether just the recorded properties over time are violated is known only when all is explored.
+    keepGoing: options.keepGoing ?? (isRecord && recordedAt === undefined && properties.some(isOverTime)),
     until: awaited.length === 0 ? undefined : awaited,
     maxStates: options.maxStates,
     maxSeconds: options.maxSeconds,
@@ -67,6 +70,7 @@ export async function runOf(planned: Planned, options: Wishes & SearchWishes, wi
     slice: options.slice,
     partialOrder: options.por,
     explain: options.explain,
+    coverage: options.coverage,
     signal: wish.signal,
     checkpoint: checkpoint === undefined ? undefined : { file: checkpoint, every },
     resume: options.resume,
@@ -84,19 +88,19 @@ export async function runOf(planned: Planned, options: Wishes & SearchWishes, wi
     const result = await searchAsync(instance, sets, searchOptions);
     const traces = new Map<string, Trace>();
     const members = new Map<string, string>();
-    for (const { name: property, path, binding = {} } of result.properties) {
+    for (const { name: property, path, loopFrom, binding = {} } of result.properties) {
       if (path === undefined) continue;
-      traces.set(property, traceOf(instance, path));
+      traces.set(property, traceOf(instance, path, loopFrom));
       members.set(property, showBinding(instance, sets, property, binding));
     }
     const run = {
       instance,
-      properties: propertiesOf(instance, sets, only),
+      properties,
       result,
       traces,
       members,
     };
-    if (isRecord) return { ...run, recorded };
+    if (isRecord) return { ...run, recorded, ...(recordedAt === undefined ? {} : { recordedAt }) };
     const [main] = awaited;
     return main === undefined ? run : { ...run, main };
   } catch (error) {

@@ -181,3 +181,89 @@ export const ringVariants = variants(ringProperties, {
 });
 `;
 }
+
+/**
+ * Clients that ask for a lock and are granted it one at a time; with `breaks` it may be granted no more one day, and with
+ * `steals` it may be taken away. A client that asks is passed over for ever if granting is only weakly fair: whenever another
+ * has the lock, it is not enabled. `recorded` is what the variant says of its lasso.
+ */
+export function lock(fairness: 'weak' | 'strong' = 'weak', recorded = 2): string {
+  return `import { bool, each, model, oneOf, properties, sort, variants } from 'svacheck';
+const Client = sort('client');
+export const lock = model({
+  name: 'lock',
+  sizes: {
+    smoke: { client: 2, breaks: 0, steals: 0 },
+    ci: { client: 2, breaks: 0, steals: 0 },
+    deep: { client: 4, breaks: 0, steals: 0 },
+  },
+  state: () => ({ broken: bool, lock: each(Client, { is: oneOf('free', 'asked', 'held') }) }),
+  actions: ({ action, procedure, size }) => ({
+    ask: action({ client: Client }, {
+      actor: 'client',
+      when: { 'it has not asked': (s, { client }) => s.lock[client].is === 'free' },
+      then: { ask: (s, { client }) => { s.lock[client].is = 'asked'; } },
+    }),
+    grant: action({ client: Client }, {
+      actor: 'server',
+      fairness: '${fairness}',
+      when: {
+        'it works': (s) => !s.broken,
+        'it has asked': (s, { client }) => s.lock[client].is === 'asked',
+        'nobody has it': (s) => s.lock.every(({ is }) => is !== 'held'),
+      },
+      then: { grant: (s, { client }) => { s.lock[client].is = 'held'; } },
+    }),
+    release: action({ client: Client }, {
+      actor: 'client',
+      fairness: 'weak',
+      when: { 'it has it': (s, { client }) => s.lock[client].is === 'held' },
+      then: { release: (s, { client }) => { s.lock[client].is = 'free'; } },
+    }),
+    steal: action({ client: Client }, {
+      actor: 'thief',
+      when: { 'it can': () => size.steals === 1, 'it is held': (s, { client }) => s.lock[client].is === 'held' },
+      then: { steal: (s, { client }) => { s.lock[client].is = 'free'; } },
+    }),
+    fail: action({}, {
+      actor: 'server',
+      when: { 'it can': () => size.breaks === 1, 'it works': (s) => !s.broken },
+      then: { 'fail for good': (s) => { s.broken = true; } },
+    }),
+  }),
+});
+export const lockProperties = properties(lock, ({ leadsTo, eventually, recoverable, transition, deadlockFree, size }) => ({
+  'asking is answered': leadsTo({
+    doc: 'who asks gets the lock at last',
+    requirement: 'LOCK-1',
+    forall: { client: Client },
+    from: (s, { client }) => s.lock[client].is === 'asked',
+    to: (s, { client }) => s.lock[client].is === 'held',
+  }),
+  'somebody gets it': eventually({ holds: (s) => s.lock.some(({ is }) => is === 'held') }),
+  'it can be had': recoverable({
+    forall: { client: Client },
+    holds: (s, { client }) => s.lock[client].is === 'held',
+  }),
+  'it is released by its holder': transition({
+    forall: { client: Client },
+    given: (before, action, after, { client }) => before.lock[client].is === 'held' && after.lock[client].is !== 'held',
+    holds: (before, action) => action.type === 'release',
+  }),
+  'a broken lock is not held': leadsTo({
+    forall: { client: Client },
+    from: (s, { client }) => s.broken && s.lock[client].is === 'held',
+    to: (s, { client }) => s.lock[client].is === 'free',
+  }),
+  'no deadlock': deadlockFree({ final: { 'all wait': (s) => s.lock.every(({ is }) => is === 'asked') } }),
+}));
+export const lockVariants = variants(lockProperties, {
+  'breaks for good': {
+    doc: 'a lock that may break',
+    reference: 'made up',
+    violates: { 'asking is answered': ${recorded}, 'it can be had': 1, 'somebody gets it': 0 },
+    set: { breaks: 1 },
+  },
+});
+`;
+}

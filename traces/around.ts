@@ -12,7 +12,8 @@ import {
   type State,
   step,
 } from '../language/index.ts';
-import { finalState, type Trace, withoutDot } from './trace.ts';
+import { hasLoop } from './lasso.ts';
+import { finalState, statesOf, type Trace, withoutDot } from './trace.ts';
 
 /** A field of a state and its value as people read it. */
 export interface Field {
@@ -20,20 +21,51 @@ export interface Field {
   readonly value: string;
 }
 
-/** The fields of the last state of a trace that a property read there, then those that the last step changed. */
+/**
+ * The fields of the last state of a trace that a property read there, then those that the last step changed. Where the property
+ * is of steps: the fields before and after the last one.
+ */
 export function fieldsAround(
   trace: Trace,
   property: Property,
   binding: Readonly<Record<string, unknown>>,
 ): readonly Field[] {
   const state = finalState(trace);
+  const last = trace.steps.at(-1);
+  if (property.kind === 'transition' && last !== undefined) {
+    return fieldsOfStep(trace.instance, [statesOf(trace).at(-2) ?? trace.initial, state], (before, after) =>
+      property.testStep(before, last.action, after, binding),
+    );
+  }
   const fields = fieldsRead(trace.instance, state, (view) =>
     property.kind === 'deadlock' ? property.finalState(view) : property.test(view, binding),
   );
+  // Of a loop the last step is one of many.
+  if (hasLoop(trace)) return listed(fields);
   for (const { field, after, isPlace } of trace.steps.at(-1)?.changes ?? []) {
     if (!isPlace && !fields.has(field)) fields.set(field, after);
   }
+  return listed(fields);
+}
+
+function listed(fields: ReadonlyMap<string, string>): readonly Field[] {
   return [...fields].map(([field, value]) => ({ field, value }));
+}
+
+/** What `read` looks at in the state before or after a step, with both values where they differ. */
+function fieldsOfStep(
+  instance: Instance,
+  [before, after]: readonly [State, State],
+  read: (before: State, after: State) => unknown,
+): readonly Field[] {
+  const old = fieldsRead(instance, before, (view) => read(view, after));
+  const now = fieldsRead(instance, after, (view) => read(before, view));
+  const shown = new Map([...old, ...now]);
+  for (const field of old.keys()) if (!now.has(field)) shown.set(field, `${old.get(field)} before`);
+  for (const [field, value] of now) {
+    if (old.has(field) && old.get(field) !== value) shown.set(field, `${old.get(field)} -> ${value}`);
+  }
+  return listed(shown);
 }
 
 /** What `read` looks at in a state: every value that is not itself made of fields. */

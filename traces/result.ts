@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 
-const verdict = z.enum(['holds', 'violated', 'unknown']);
+const verdict = z.enum(['holds', 'violated', 'unknown', 'vacuous']);
 const count = z.int().nonnegative();
 
 const step = z.object({
@@ -23,7 +23,10 @@ const property = z.object({
   verdict,
   /** The members for which it is violated or witnessed: `page: page0`. */
   binding: z.string().optional(),
-  trace: z.object({ length: count, steps: z.array(step) }).optional(),
+  /** Why it is unknown, where no limit of the search is the reason. */
+  undecided: z.string().optional(),
+  /** Of a lasso, `loopFrom` is how many steps lead to the loop, which is the rest and repeats for ever. */
+  trace: z.object({ length: count, loopFrom: count.optional(), steps: z.array(step) }).optional(),
 });
 
 const explanation = z.object({
@@ -50,6 +53,28 @@ const explanation = z.object({
       fallbacks: z.array(z.object({ form: z.string(), functions: count, reason: z.string(), advice: z.string() })),
     }),
   ),
+});
+
+const coverage = z.object({
+  parts: z.array(
+    z.object({
+      kind: z.string(),
+      name: z.string(),
+      step: z.string().optional(),
+      taken: count,
+      guards: z.array(z.object({ name: z.string(), asked: count, held: count })),
+      decisions: z.array(z.object({ name: z.string(), yes: count, no: count })),
+      ways: z.object({ taken: count, possible: count.optional() }).optional(),
+    }),
+  ),
+});
+
+const never = z.object({
+  kind: z.string(),
+  name: z.string(),
+  step: z.string().optional(),
+  decision: z.string().optional(),
+  reason: z.string(),
 });
 
 const reductions = z.object({
@@ -88,12 +113,19 @@ const run = z.object({
   storedBytes: count.optional(),
   omission: z.object({ expected: z.number().nonnegative(), probability: z.number().min(0).max(1) }).optional(),
   limit: z.string().optional(),
+  /** What is assumed of the scheduler, where a property depends on it. */
+  fairness: z.object({ weak: z.array(z.string()), strong: z.array(z.string()) }).optional(),
   /** What was left out; the counts are then those of what was explored. */
   reductions: reductions.optional(),
   checkpoint: z.object({ file: z.string(), states: count, problem: z.string().optional() }).optional(),
   explanation: explanation.optional(),
+  coverage: coverage.optional(),
+  /** What is in the model and never happens. */
+  never: z.array(never).optional(),
   /** For a variant: the properties that it must violate, with the lengths of their shortest traces. */
   recorded: z.record(z.string(), count).optional(),
+  /** Where it was checked at other sizes than those of the record: the named size of the record. */
+  recordedAt: z.string().optional(),
   properties: z.array(property),
 });
 

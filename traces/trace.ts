@@ -44,13 +44,18 @@ export interface Trace {
   readonly instance: Instance;
   readonly initial: State;
   readonly steps: readonly TraceStep[];
+  /**
+   * Of a lasso, which is a run that never ends: how many steps lead to its loop. The others are the loop, and repeat for ever; if
+   * there are no others, nothing more happens.
+   */
+  readonly loopFrom?: number;
 }
 
 /**
- * Expands a path of an instance. Throws `ModelError` if the path is not one: it does not start in an initial state, or an
- * action is not enabled where it stands.
+ * Expands a path of an instance, which is a lasso with `loopFrom`. Throws `ModelError` if the path is not one: it does not start
+ * in an initial state, an action is not enabled where it stands, or the loop does not end where it begins.
  */
-export function traceOf(instance: Instance, path: Path): Trace {
+export function traceOf(instance: Instance, path: Path, loopFrom?: number): Trace {
   const { domain } = instance;
   const start = domain.key(path.initial);
   if (!(initialStates(instance) as readonly State[]).some((state) => domain.key(state) === start)) {
@@ -73,7 +78,18 @@ export function traceOf(instance: Instance, path: Path): Trace {
       state,
     };
   });
-  return { instance, initial: path.initial, steps };
+  if (loopFrom === undefined) return { instance, initial: path.initial, steps };
+  const trace: Trace = { instance, initial: path.initial, steps, loopFrom };
+  const [begin] = statesOf(trace).slice(loopFrom);
+  if (begin === undefined || domain.key(begin) !== domain.key(finalState(trace))) {
+    throw new ModelError('the loop of a trace does not end where it begins', { model: instance.model.name });
+  }
+  return trace;
+}
+
+/** All states of a trace, the initial one first. */
+export function statesOf({ initial, steps }: Trace): readonly State[] {
+  return [initial, ...steps.map(({ state }) => state)];
 }
 
 /** The state at the end of a trace. */
@@ -81,7 +97,8 @@ export function finalState(trace: Trace): State {
   return trace.steps.at(-1)?.state ?? trace.initial;
 }
 
-function ruleOf(instance: Instance, { type, step }: ActionData): Rule {
+/** The rule that an action is a case of. */
+export function ruleOf(instance: Instance, { type, step }: ActionData): Rule {
   const rule = instance.rules.find((candidate) => candidate.type === type && candidate.step === step);
   if (rule === undefined) throw new ModelError(`there is no action '${type}'`);
   return rule;
@@ -95,7 +112,8 @@ function placeOf(rule: Rule, action: ActionData): string | undefined {
   return `${rule.type}${own}.at`;
 }
 
-function titleOf(rule: Rule, action: ActionData): string {
+/** An action as people say it. */
+export function titleOf(rule: Rule, action: ActionData): string {
   const own: string[] = [];
   const chosen: string[] = [];
   for (const [name, domain] of Object.entries(rule.params)) {

@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { type Command, Option } from 'commander';
 import { CheckpointError } from '../../checker/index.ts';
 import { type Colours, coloursFor } from '../../reports/colours.ts';
+import { coverageLines, neverLines } from '../../reports/coverage.ts';
 import { explanationLines } from '../../reports/explain.ts';
 import { jsonOf } from '../../reports/json.ts';
 import { mermaidOf } from '../../reports/mermaid.ts';
@@ -35,13 +36,16 @@ export function addCheck(program: Command): void {
     .summary('check that the properties of models hold')
     .description(
       'Explores every reachable state of the models within their sizes and decides their properties.\n' +
-        'A violation is shown by a shortest trace.',
+        'A violation is shown by a shortest trace; where something must happen at last, by a short run on which it never does.',
     )
     .argument(
       '[MODEL|FILE.ts...]',
       'shipped models, with those below them, or files that export models (default: all shipped)',
     )
-    .option('--size <size>', 'a named size of the model (default: ci; for a variant, the one it was recorded at)')
+    .option(
+      '--size <size>',
+      'a named size of the model (default: ci; for a variant, the one it was recorded at, which some need)',
+    )
     .option('--set <name=number>', 'set the size of a sort, or a constant; may be repeated', setSize)
     .option('--variant <name|all>', 'check a variant, or check that all variants are found as recorded')
     .option('--property <name>', 'decide only this property; may be repeated', another)
@@ -71,6 +75,7 @@ export function addCheck(program: Command): void {
     .option('--slice', 'explore for each property only the part of the model that it depends on')
     .option('--por', 'partial order reduction: leave out orders of independent steps that no property can tell apart')
     .option('--explain', 'tell what was made of the model: what runs as generated code, what does not and why')
+    .option('--coverage', 'tell how often each action, step, guard and decision took part')
     .option('--checkpoint <file>', 'write a checkpoint now and then, at a limit and when interrupted, to go on from')
     .option('--checkpoint-every <s>', 'the seconds between two checkpoints (default: 60)', seconds)
     .option('--resume <file>', 'go on from a checkpoint of the same model, size, variant and properties')
@@ -79,8 +84,8 @@ export function addCheck(program: Command): void {
     .option('--no-typecheck', 'do not check the types of FILE.ts')
     .addHelpText(
       'after',
-      '\nExit code: 0 all hold, 1 violated, 2 usage or model error, 3 unknown or interrupted. With --variant all, 0 means\n' +
-        'that every variant was found as recorded.\n\n' +
+      '\nExit code: 0 all hold, 1 violated, 2 usage or model error, 3 unknown, vacuous (it speaks of nothing that can\n' +
+        'happen) or interrupted. With --variant all, 0 means that every variant was found as recorded.\n\n' +
         'Example:\n  svacheck check atc-invalidation --set page=1 --max-seconds 60 --json result.json',
     )
     .action(async (targets: readonly string[], options: CheckOptions) => {
@@ -152,6 +157,12 @@ function refuseTogether(options: CheckOptions): void {
       throw new UsageError(`--${name} needs all states, which --store ${store} does not keep: leave out one of them`);
     }
   }
+  const leaving = Object.entries({ store, symmetry, slice, por }).find(([, value]) => value !== undefined);
+  if (options.coverage === true && leaving !== undefined) {
+    throw new UsageError(
+      `--coverage counts in all states, of which --${leaving[0]} leaves some out: leave out one of them`,
+    );
+  }
   if (options.checkpointEvery !== undefined && options.checkpoint === undefined) {
     throw new UsageError('--checkpoint-every says how often: --checkpoint FILE says where to');
   }
@@ -176,9 +187,18 @@ function refuseSeveral(searches: readonly Planned[], options: CheckOptions): voi
 
 /** What is printed below the table. Of a variant that is found as recorded, nothing more needs to be said. */
 function details(runs: readonly Run[], isRecord: boolean, colours: Colours): readonly string[] {
-  const notable = isRecord ? runs.filter((run) => compare(run, run.recorded ?? {}).verdict !== 'as recorded') : runs;
+  const notable = isRecord ? runs.filter((run) => ['differs', 'unknown'].includes(compare(run).verdict)) : runs;
   return [
-    ...section(notable.flatMap((run) => [...reductionLines(run.result), ...remarks(run)])),
+    ...section(
+      notable.flatMap((run) => [
+        ...reductionLines(run.result),
+        ...remarks(run),
+        ...(isRecord ? [] : neverLines(nameOf(run.instance), run.result.never ?? [])),
+      ]),
+    ),
+    ...runs.flatMap(({ instance, result: { coverage, states } }) =>
+      coverage === undefined ? [] : ['', ...coverageLines(nameOf(instance), coverage, states, colours)],
+    ),
     ...runs.flatMap(({ instance, result: { explanation } }) =>
       explanation === undefined ? [] : ['', ...explanationLines(nameOf(instance), explanation, colours)],
     ),
@@ -194,7 +214,7 @@ function section(lines: readonly string[]): readonly string[] {
 }
 
 function differences(run: Run, { bold }: Colours): readonly string[] {
-  const found = compare(run, run.recorded ?? {}).differences;
+  const found = compare(run).differences;
   if (found.length === 0) return [];
   return [
     '',
@@ -217,8 +237,8 @@ function diagrams(runs: readonly Run[]): readonly string[] {
 }
 
 function exitCode(runs: readonly Run[], isRecord: boolean, isUnfinished: boolean): number {
-  const verdicts = runs.map((run) => (isRecord ? compare(run, run.recorded ?? {}).verdict : run.result.verdict));
+  const verdicts = runs.map((run) => (isRecord ? compare(run).verdict : run.result.verdict));
   if (verdicts.some((verdict) => verdict === 'violated' || verdict === 'differs')) return 1;
   if (isUnfinished || runs.some(({ result }) => result.limit === 'interrupted')) return 3;
-  return verdicts.includes('unknown') ? 3 : 0;
+  return verdicts.includes('unknown') || verdicts.includes('vacuous') ? 3 : 0;
 }

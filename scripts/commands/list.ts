@@ -2,8 +2,9 @@
  * `svacheck list`: the models with their sizes, properties and variants.
  */
 import type { Command } from 'commander';
-import { instantiate, propertiesOf } from '../../language/index.ts';
+import { instantiate, propertiesOf, type Sizes } from '../../language/index.ts';
 import { type Colours, coloursFor } from '../../reports/colours.ts';
+import { kindInWords } from '../../reports/kinds.ts';
 import { fit, pageWidth, row, wrap } from '../../reports/table.ts';
 import type { Protocol } from '../../properties/protocol.ts';
 import { loadProtocols } from '../load.ts';
@@ -69,8 +70,15 @@ function linesOf({ model, doc, sizes, properties, variants }: Listing, { bold, c
       .map(([sort, size]) => `${sort}=${size}`)
       .join(' '),
   ]);
-  const propertyRows = properties.map(({ name, kind, requirements }) => [name, kind, requirements.join(', ')]);
-  const variantRows = variants.map(({ name, doc: what, reference }) => [name, `${what}\n(${reference})`]);
+  const propertyRows = properties.map(({ name, kind, requirements }) => [
+    name,
+    kindInWords(kind),
+    requirements.join(', '),
+  ]);
+  const variantRows = variants.map(({ name, doc: what, reference, size, set }) => [
+    name,
+    [what, ...configuration(size, set), `(${reference})`].join('\n'),
+  ]);
   const section = (title: string, rows: readonly (readonly string[])[]): readonly string[] =>
     rows.length === 0 ? [] : [`  ${cyan(title)}`, ...table(rows)];
   return [
@@ -80,6 +88,13 @@ function linesOf({ model, doc, sizes, properties, variants }: Listing, { bold, c
     ...section('properties', propertyRows),
     ...section('variants', variantRows),
   ];
+}
+
+/** Where a variant is recorded, unless that is the model at its size `smoke` as it is. */
+function configuration(size: string, set: Sizes): readonly string[] {
+  const values = Object.entries(set).map(([name, value]) => `${name}=${value}`);
+  if (size === 'smoke' && values.length === 0) return [];
+  return [`at size ${size}${values.length === 0 ? '' : ` with ${values.join(' ')}`}`];
 }
 
 /** Rows without a head, indented. */

@@ -1,8 +1,8 @@
 /**
- * `svacheck show`: the state, actions and procedures of a model.
+ * `svacheck show`: the state, actions, procedures and properties of a model.
  */
 import type { Command } from 'commander';
-import type { Sizes } from '../../language/index.ts';
+import { propertiesOf, type Sizes } from '../../language/index.ts';
 import { coloursFor } from '../../reports/colours.ts';
 import { modelLines } from '../../reports/model.ts';
 import { loadProtocols } from '../load.ts';
@@ -19,8 +19,10 @@ interface ShowOptions {
 export function addShow(program: Command): void {
   program
     .command('show')
-    .summary('show the state, actions and procedures of a model')
-    .description('Shows what a model is made of: its state with the domain of each field, its actions and procedures.')
+    .summary('show the state, actions, procedures and properties of a model')
+    .description(
+      'Shows what a model is made of: its state with the domain of each field, its actions and procedures, and its properties.',
+    )
     .argument('<MODEL|FILE.ts>', 'a shipped model, or a file that exports models')
     .option('--size <size>', 'a named size of the model (default: ci)')
     .option('--set <name=number>', 'set the size of a sort, or a constant; may be repeated', setSize)
@@ -35,7 +37,9 @@ export function addShow(program: Command): void {
         ...(size === undefined ? {} : { size }),
         ...(set === undefined ? {} : { set }),
       });
-      const models = searches.map(({ instance }) => modelLines(instance, colours).join('\n'));
+      const models = searches.map(({ instance, sets }) =>
+        modelLines(instance, propertiesOf(instance, sets), colours).join('\n'),
+      );
       process.stdout.write(`${models.join('\n\n')}\n`);
     });
 }

@@ -56,8 +56,8 @@ export const atcInvalidationAttach = model({
   // `shared`: whether another function keeps ATS on; 0 no, 1 yes, 2 both are explored.
   sizes: {
     smoke: { domain: 1, endpoint: 1, requests: 1, writes: 1, cpus: 1, shared: 2, queue: 4 },
-    ci: { domain: 2, endpoint: 1, requests: 1, writes: 1, cpus: 1, shared: 1, queue: 4 },
-    deep: { domain: 2, endpoint: 2, requests: 1, writes: 1, cpus: 2, shared: 2, queue: 4 },
+    ci: { domain: 2, endpoint: 1, requests: 1, writes: 1, cpus: 1, shared: 2, queue: 4 },
+    deep: { domain: 1, endpoint: 2, requests: 1, writes: 1, cpus: 2, shared: 2, queue: 4 },
   },
   state: ({ size }) => ({
     domain: each(Domain, {

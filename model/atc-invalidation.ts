@@ -104,7 +104,7 @@ export const atcInvalidation = model({
     smoke: { page: 1, endpoint: 1, requests: 1, accesses: 1, reads: 1, protects: 1, timeouts: 1, queue: 4 },
     ci: { page: 1, endpoint: 2, requests: 1, accesses: 1, reads: 0, protects: 1, timeouts: 1, queue: 4 },
     pages: { page: 2, endpoint: 1, requests: 1, accesses: 1, reads: 0, protects: 0, timeouts: 1, queue: 3 },
-    deep: { page: 2, endpoint: 2, requests: 1, accesses: 1, reads: 1, protects: 1, timeouts: 1, queue: 4 },
+    deep: { page: 2, endpoint: 1, requests: 1, accesses: 2, reads: 1, protects: 1, timeouts: 1, queue: 4 },
   },
   state: ({ size }) => ({
     page: each(Page, {

@@ -9,7 +9,8 @@ export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
     exclude,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
+    maxWorkers: '100%',
     typecheck: {
       enabled: true,
       include: ['**/*.test-d.ts'],

@@ -34,6 +34,8 @@ export interface Planned {
   readonly variant: Variant | undefined;
   /** Where a variant is checked at other sizes than those of its record: the named size of the record. */
   readonly recordedAt: string | undefined;
+  /** The search at the sizes of the record, for a variant that these other sizes do not show. */
+  readonly atRecord: (() => Planned) | undefined;
   /** A hash of the file that it comes from. */
   readonly source: string | undefined;
 }
@@ -59,7 +61,22 @@ export function plan(protocols: readonly Loaded[], wishes: Wishes): readonly Pla
     const isKept = variant === 'all' && of?.needsSize === true;
     const instance = at((isKept ? undefined : size) ?? of?.size ?? 'ci');
     const recordedAt = of === undefined || hasSizesOf(instance, of) ? undefined : of.size;
-    return { instance, sets: properties, only: undefined, variant: of, recordedAt, source };
+    const planned = {
+      instance,
+      sets: properties,
+      only: undefined,
+      variant: of,
+      recordedAt,
+      atRecord: undefined,
+      source,
+    };
+    if (of === undefined || recordedAt === undefined) return planned;
+    const atRecord = (): Planned => ({
+      ...planned,
+      instance: instantiate(model, of.size, { set: of.set, variant: of.edit }),
+      recordedAt: undefined,
+    });
+    return { ...planned, atRecord };
   });
   const models = chosen.map(({ protocol }) => protocol.model);
   for (const name of Object.keys(set)) {

@@ -76,7 +76,10 @@ export function plan(protocols: readonly Loaded[], wishes: Wishes): readonly Pla
       instance: instantiate(model, of.size, { set: of.set, variant: of.edit }),
       recordedAt: undefined,
     });
-    return { ...planned, atRecord };
+    // What it must violate may be no property at these sizes.
+    const names = variant === 'all' ? propertiesOf(instance, properties).map(({ name }) => name) : undefined;
+    const isThere = Object.keys(of.violates).every((name) => names?.includes(name) ?? true);
+    return isThere ? { ...planned, atRecord } : atRecord();
   });
   const models = chosen.map(({ protocol }) => protocol.model);
   for (const name of Object.keys(set)) {

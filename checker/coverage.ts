@@ -112,7 +112,8 @@ interface Tally {
   readonly decisions: Map<string, { yes: number; no: number }>;
 }
 
-function nameOf({ type, step }: Rule): Pick<CoveredPart, 'kind' | 'name' | 'step'> {
+/** What a rule is called: an action, or a step of a procedure. */
+export function nameOf({ type, step }: Rule): Pick<CoveredPart, 'kind' | 'name' | 'step'> {
   return step === undefined ? { kind: 'action', name: type } : { kind: 'step', name: type, step };
 }
 

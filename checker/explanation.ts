@@ -4,6 +4,7 @@
  */
 import type { Leaf } from './compile/layout.ts';
 import type { Compiled, Form, Program } from './compile/program.ts';
+import { nameOf } from './coverage.ts';
 
 /** Functions that are not run from their trees, all for the same reason. */
 export interface Fallback {
@@ -78,8 +79,7 @@ export function explanationOf({ functions, layout }: Program, code: CodeStatisti
 
 function about({ what }: Compiled): Pick<ExplainedPart, 'kind' | 'name' | 'step'> {
   if (what.kind !== 'rule') return { kind: 'property', name: what.property.name };
-  const { type, step } = what.rule;
-  return step === undefined ? { kind: 'action', name: type } : { kind: 'step', name: type, step };
+  return nameOf(what.rule);
 }
 
 function partOf(functions: readonly Compiled[]): ExplainedPart {

@@ -55,7 +55,8 @@ function rowsOf(part: CoveredPart, { red, yellow }: Colours): readonly (readonly
   ];
 }
 
-function titleOf({ name, step }: Pick<CoveredPart, 'name' | 'step'>): string {
+/** An action, a step of a procedure or a property as a title. */
+export function titleOf({ name, step }: Pick<CoveredPart, 'name' | 'step'>): string {
   return step === undefined ? name : `${name}: ${step}`;
 }
 

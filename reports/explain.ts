@@ -4,6 +4,7 @@
  */
 import type { ExplainedPart, Explanation, Fallback } from '../checker/index.ts';
 import type { Colours } from './colours.ts';
+import { titleOf } from './coverage.ts';
 import { number } from './summary.ts';
 import { type Cell, fit, head, pageWidth, row, wrap } from './table.ts';
 
@@ -97,10 +98,6 @@ function table(parts: readonly ExplainedPart[], { dim, yellow }: Colours): reado
 function shorter(names: readonly string[]): readonly string[] {
   const whole = new Set(names.map((name) => name.replace(/\[\].*$/, '')));
   return [...whole].filter((name) => !(name.endsWith('.length') && whole.has(name.slice(0, -'.length'.length))));
-}
-
-function titleOf({ name, step }: ExplainedPart): string {
-  return step === undefined ? name : `${name}: ${step}`;
 }
 
 function count(of: number, one: string, many = `${one}s`): string {

@@ -10,6 +10,18 @@ const lanes = [
   { seed: 0x7f4a7c15, times: 0x27d4eb2f, last: 0x165667b1 },
 ] as const;
 
+/** A 32-bit hash of the `count` words from `at`; the two lanes are independent of each other. */
+export function hashOf(words: Int32Array, at: number, count: number, lane: 0 | 1 = 0): number {
+  const { seed, times, last } = lanes[lane];
+  let hash = seed | 0;
+  for (let i = at; i < at + count; i++) {
+    hash = Math.imul(hash ^ (words[i] as number), times);
+    hash ^= hash >>> 15;
+  }
+  hash = Math.imul(hash, last);
+  return hash ^ (hash >>> 13);
+}
+
 /**
  * An order-independent digest of a set of states: the sums, modulo 2^32, of two hashes of each packed state. It depends on
  * the states and the layout, and on nothing of how they were found.
@@ -19,16 +31,7 @@ export class Digest {
 
   /** Adds one state. */
   add(words: Int32Array): void {
-    for (const [i, { seed, times, last }] of lanes.entries()) {
-      let hash = seed | 0;
-      for (const word of words) {
-        hash = Math.imul(hash ^ word, times);
-        hash ^= hash >>> 15;
-      }
-      hash = Math.imul(hash, last);
-      hash ^= hash >>> 13;
-      this.sums[i] = (this.sums[i] as number) + hash;
-    }
+    for (const i of [0, 1] as const) this.sums[i] = (this.sums[i] as number) + hashOf(words, 0, words.length, i);
   }
 
   /** Adds the sums of a part of the set. */

@@ -2,10 +2,10 @@
  * Tests of packed states, or of two at once, that run as decision trees which grow while new paths are met. Each path is
  * recorded once, and compared there with what the test says of the immutable form.
  */
-import { ModelError } from '../../language/index.ts';
 import type { Layout } from './layout.ts';
 import { Machine } from './machine.ts';
 import { Tree } from './tree.ts';
+import { twice } from './twice.ts';
 import { type Views, viewsOn } from './views.ts';
 
 /** What a test says; `undefined` where it does not apply. */
@@ -59,12 +59,7 @@ export class Predicate {
   }
 
   private record(words: Int32Array): Answer {
-    const meant = this.meant(words);
-    if (this.meant(words) !== meant) {
-      throw new ModelError('gives different answers for the same state: it must not keep state of its own', {
-        part: this.name,
-      });
-    }
+    const meant = twice(this.name, () => this.meant(words));
     try {
       if (this.run(words) !== meant) throw new Error('its packed form does something else');
       this.tree.add(this.of.machine.path(), meant ?? 'disabled', words);

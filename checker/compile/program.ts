@@ -8,6 +8,7 @@ import { isOverTime, ModelError } from '../../language/index.ts';
 import { leafAt, type Layout, layoutOf, type Leaf } from './layout.ts';
 import { type Answer, answerIn, Machine, type Question, Unsupported, written } from './machine.ts';
 import { type Outcome, Tree } from './tree.ts';
+import { twice, unsteady } from './twice.ts';
 import { type Views, viewsOn } from './views.ts';
 
 /**
@@ -354,7 +355,7 @@ export class Program {
       const next = typeof meant === 'object' ? this.layout.unpack(written(words, meant.writes)) : undefined;
       checkTwice(this.instance, what.rule, what.bound, state, next);
     } else if (what.kind === 'property' && what.property.test(state, what.binding) !== meant) {
-      refuseTest(what.property.name);
+      throw unsteady(what.property.name);
     }
   }
 
@@ -365,15 +366,6 @@ export class Program {
 
 function isUnsupported(error: unknown): boolean {
   return error instanceof Unsupported || (error instanceof Error && isUnsupported(error.cause));
-}
-
-function twice(name: string, test: () => boolean): boolean {
-  const result = test();
-  return test() === result ? result : refuseTest(name);
-}
-
-function refuseTest(name: string): never {
-  throw new ModelError('gives different answers for the same state: it must not keep state of its own', { part: name });
 }
 
 function haveSameResult(a: Outcome, b: Outcome, words: Int32Array): boolean {

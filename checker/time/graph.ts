@@ -1,6 +1,7 @@
 /**
  * The reachable states and the steps between them, laid out flat: what properties over time are decided on.
  */
+import { hashOf } from '../compile/hash.ts';
 
 /** An explicit graph. States and labels are numbers from 0. */
 export interface Graph {
@@ -69,15 +70,8 @@ export class GraphBuilder {
 
   private slotOf(state: Int32Array, at: number): number {
     const { stride, words, index } = this;
-    let hash = 0x9e3779b9 | 0;
-    for (let i = 0; i < stride; i++) {
-      hash = Math.imul(hash ^ (state[at + i] as number), 0x85ebca6b);
-      hash ^= hash >>> 15;
-    }
-    hash = Math.imul(hash, 0xc2b2ae35);
-    hash ^= hash >>> 16;
     const mask = index.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = hashOf(state, at, stride) & mask; ; slot = (slot + 1) & mask) {
       const known = index[slot] as number;
       if (known === 0) return slot;
       const base = (known - 1) * stride;

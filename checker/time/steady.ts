@@ -2,6 +2,7 @@
  * What the answer of a test must not depend on: how often it is run, and whether equal parts of two states are the same object.
  */
 import { ModelError, type State } from '../../language/index.ts';
+import { twice } from '../compile/twice.ts';
 
 type StepTest = (before: State, after: State) => boolean | undefined;
 
@@ -16,9 +17,7 @@ export function isChecked(call: number): boolean {
 
 /** What a test says of a state, by its name. Throws `ModelError` where it says something else the second time. */
 export function steadyAnswer(name: string, test: (state: State) => boolean, state: State): boolean {
-  const answer = test(state);
-  if (test(state) !== answer) throw unsteady(name);
-  return answer;
+  return twice(name, () => test(state));
 }
 
 /**
@@ -26,19 +25,11 @@ export function steadyAnswer(name: string, test: (state: State) => boolean, stat
  * something else the second time, or of the same states where equal parts are the same object.
  */
 export function steadyAnswerOfStep(name: string, test: StepTest, before: State, after: State): boolean | undefined {
-  const answer = test(before, after);
-  if (test(before, after) !== answer) throw unsteady(name);
+  const answer = twice(name, () => test(before, after));
   if (test(before, sharing(before, after) as State) === answer) return answer;
   const problem =
     'compares parts of the states before and after a step that are no scalars: whether equal ones are the same object is chance, so compare the scalars in them';
   throw new ModelError(problem, { part: name });
-}
-
-/** The mistake of a test that does not say the same of the same state. */
-function unsteady(name: string): ModelError {
-  return new ModelError('gives different answers for the same state: it must not keep state of its own', {
-    part: name,
-  });
 }
 
 /** The second value, with each part of it that equals the same part of the first replaced by that. */

@@ -31,6 +31,7 @@
  * - Time-outs of ATC_INV are `atc-invalidation`; access, dirty and execute bits add permissions, not orders.
  * - Each guest has one address space (one ASID): two of them are `nested-invalidation/context`.
  * - Commands between two CMD_SYNCs have no order in a guest's queue either: the VMM converts them in any order.
+ *   Hardware fetches no command behind one that it refuses: that it stops there first shows as a TLBI that has no effect yet.
  */
 import { bag, bool, each, type Frozen, model, oneOf, optional, range, sort, type Value } from '../language/index.ts';
 import { commandQueue, completeSync, hasRoom, submit, submitSync } from './parts/command-queue.ts';
@@ -339,11 +340,11 @@ export const nestedInvalidation = model({
                       'nonsense is explored': (_s, { nonsense }) => !nonsense || size.nonsense > 0,
                     },
                     then: {
+                      'queue TLBI_NH_VA': (s, { page }) =>
+                        submit(s.guest[s.page[page].guest].queue, tlbi('nh-va', null, page)),
                       'queue a command that is not for guests': (s, { page, nonsense }) => {
                         if (nonsense) submit(s.guest[s.page[page].guest].queue, forbidden);
                       },
-                      'queue TLBI_NH_VA': (s, { page }) =>
-                        submit(s.guest[s.page[page].guest].queue, tlbi('nh-va', null, page)),
                       'queue CMD_SYNC': (s, { page }) => {
                         submitSync(s.guest[s.page[page].guest].queue, page);
                         s.page[page].wait = 'waiting';

@@ -14,7 +14,8 @@
  * iommu_report_device_fault; the lists of one device are changed under its lock, so each change is one step.
  *
  * Two kinds of endpoint: one completes a PASID stop after all its responses have come, the other at once, and sends a Stop Marker
- * later, perhaps when the PASID is already somebody else's (PRI-30). Both have pushed their requests to the SMMU by then (PRI-29).
+ * later, perhaps when the PASID is already somebody else's, but before requests of that one (PRI-30). Both have pushed their
+ * requests to the SMMU by then (PRI-29): what tells the driver that the stop is complete travels behind them.
  *
  * The unbind of this model waits for a number of records, those that were queued when it began, and not for an empty queue,
  * which another PASID can keep filled (IOPF-10). It waits for an overflow that it has seen to be handled, as VT-d does: only
@@ -36,7 +37,7 @@
  * Constants: `unbinds`: how many processes unbind, the first ones. `asks`: how many groups the device begins for each process (0: no bound). `rid` 1: address spaces may also be attached to the RID, whose requests carry no PASID. `nonsense` 1: the Last of a group may be one
  * that no driver takes, 2: any request may be. `memory` 1: allocations may fail. `stop`: which endpoints there are
  * (0 the first kind, 1 the second, 2 both are explored). `needsPasid`: whether responses must carry the PASID (0 no,
- * 1 yes, 2 both are explored). Real systems that differ: `refusal` 1 answers a refused request even if it is not the Last
+ * 1 yes, 2 both are explored). `ppar` 0: STE.PPAR is clear whatever the endpoint wants. Real systems that differ: `refusal` 1 answers a refused request even if it is not the Last
  * (Linux 7.0, iommu_report_device_fault), 2 answers Response Failure to each (Linux 7.0, amd/ppr.c); `failure` 1 answers Response
  * Failure where there is no memory (Linux 7.0); `markers` 1 takes a request without PASID, R and W for a Stop Marker (Linux 7.0,
  * intel/prq.c); `denies` 1 has no use for page requests and denies each Last (Linux 7.0, arm_smmu_handle_ppr); `forgets` 1
@@ -168,6 +169,7 @@ export const pageRequests = model({
       nonsense: 2,
       memory: 1,
       needsPasid: 1,
+      ppar: 1,
       stop: 2,
       refusal: 0,
       failure: 0,
@@ -188,6 +190,7 @@ export const pageRequests = model({
       nonsense: 0,
       memory: 0,
       needsPasid: 1,
+      ppar: 1,
       stop: 0,
       refusal: 0,
       failure: 0,
@@ -208,6 +211,7 @@ export const pageRequests = model({
       nonsense: 1,
       memory: 1,
       needsPasid: 1,
+      ppar: 1,
       stop: 2,
       refusal: 0,
       failure: 0,
@@ -228,6 +232,7 @@ export const pageRequests = model({
       nonsense: 2,
       memory: 1,
       needsPasid: 1,
+      ppar: 1,
       stop: 2,
       refusal: 0,
       failure: 0,
@@ -301,11 +306,11 @@ export const pageRequests = model({
     when: (_s, { stop, needsPasid }, { size }) =>
       (size.needsPasid === 2 || needsPasid === (size.needsPasid === 1)) &&
       (size.stop === 2 || (stop === 'at once, with a marker') === (size.stop === 1)),
-    then: (s, { stop, needsPasid }, { members }) => {
+    then: (s, { stop, needsPasid }, { members, size }) => {
       s.endpoint.stop = stop;
       s.endpoint.needsPasid = needsPasid;
       s.endpoint.credits = members(Group).length * 2;
-      s.ppar = needsPasid;
+      s.ppar = needsPasid && size.ppar > 0;
     },
   },
 
@@ -316,11 +321,13 @@ export const pageRequests = model({
       {
         actor: 'endpoint',
         doc: 'the first request of a group, which may be its Last: the ATC has no translation that allows the access',
-        source: ['PRI-01', 'PRI-02', 'PRI-03', 'PRI-08'],
+        source: ['PRI-01', 'PRI-02', 'PRI-03', 'PRI-08', 'PRI-30'],
         when: {
           'it has work': (s, { process }) => s.process[process].works,
           'not all groups that are explored were begun': (s, { process }) =>
             size.asks === 0 || s.process[process].begun < size.asks,
+          'no Stop Marker of its PASID is owed': (s, { process }) =>
+            s.process.every(({ marker, pasid }) => !marker || pasid !== s.process[process].pasid),
           'PRI is on': (s) => s.endpoint.pri === 'on',
           'no response was unexpected (what comes after is of no interest)': (s) => !s.endpoint.unexpected,
           'the index is free': (s, { group }) => s.group[group].at === 'free',
@@ -392,6 +399,7 @@ export const pageRequests = model({
             s.link.every(({ pasid }) => pasid !== s.process[process].pasid),
           'its responses have come, if it waits for them': (s, { process }) =>
             s.endpoint.stop === 'at once, with a marker' ||
+            s.endpoint.pri === 'failed' ||
             s.group.every(({ at, of }) => at !== 'waiting' || of !== process),
         },
         then: {
@@ -409,7 +417,7 @@ export const pageRequests = model({
       { process: Process, pasid: Pasid },
       {
         actor: 'endpoint',
-        doc: 'the Stop Marker comes behind all requests of the PASID, perhaps long after the stop was complete',
+        doc: 'the Stop Marker comes behind all requests of the PASID, perhaps long after the stop was complete; it is of no process',
         source: ['PRI-30', 'PRI-31'],
         fairness: 'weak',
         when: {
@@ -419,7 +427,7 @@ export const pageRequests = model({
         },
         then: {
           'send the marker': (s, { process, pasid }) => {
-            s.link.push({ group: null, pasid, last: true, wants: 'nothing', of: process, epoch: false });
+            s.link.push({ group: null, pasid, last: true, wants: 'nothing', of: null, epoch: false });
             s.process[process].marker = false;
           },
         },
@@ -429,6 +437,7 @@ export const pageRequests = model({
       { group: optional(Group), epoch: bool, automatic: bool },
       {
         actor: 'endpoint',
+        doc: 'after a Response Failure the function expects no responses and ignores those that still come',
         source: ['PRI-10', 'PRI-11', 'PRI-12', 'PRI-13', 'PRI-15', 'PRI-32'],
         fairness: 'weak',
         when: {
@@ -440,6 +449,7 @@ export const pageRequests = model({
             const { code, pasid } = s.responses.remove(
               (r) => r.group === group && r.epoch === epoch && r.automatic === automatic,
             );
+            if (s.endpoint.pri === 'failed') return;
             const ended = group === null ? null : s.group[group];
             const matches =
               ended !== null && ended.at === 'waiting' && (!s.endpoint.needsPasid || pasid === ended.pasid);

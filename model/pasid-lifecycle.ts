@@ -430,6 +430,10 @@ export const pasidLifecycle = model({
             'the process runs': (s, { mm }) => s.mm[mm].task,
             'a portal is mapped': (s, { device, mm }) => s.bond[device][mm].open > 0,
             'the device has room': (s, { device }) => !s.device[device].work.isFull,
+            'the device carries the PASID': (s, { device, mm }) => {
+              const pasid = s.mm[mm].activated ?? s.mm[mm].pasid;
+              return pasid === null || carries(s, device, pasid, first(Pasid));
+            },
           },
           then: {
             'activate the PASID': (s, { mm }) => {

@@ -67,6 +67,7 @@ const explained: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'exitFiles / nobody else holds it': 'the same; that it is not closed then only keeps the bond for longer',
     'submit / the process runs':
       'a thread that still submits while its process exits finds its PASID blocked, and unbind drains it',
+    'submit / the device carries the PASID': 'a file is open only where the device carries the PASID of its mm',
     'abort / the IOMMU does not translate': 'any access may end with an error',
     'requestPage / faults are explored': 'they are, at this size',
     'requestPage / the entry is present': 'a request that nobody can serve is answered with Invalid Request',
@@ -138,6 +139,7 @@ const explained: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'ask / it is no Stop Marker': 'addresses without access are asked for at size rid alone',
     'askLast / PRI is on': priStaysOn,
     'sendMarker / it is for this PASID': 'there is but one',
+    'sendMarker / the link has room': 'with one PASID nobody asks before the marker is sent, so that the link is empty',
     'overflowRecord / a response can be sent': roomForAll,
     'handleQueue / wait for the interrupt / it is pending': 'a thread that looks without reason finds what is there',
     'handleQueue / take a record / a Last may be nonsense': 'at this size any request may be',

@@ -174,10 +174,25 @@ export const pageRequestProperties = properties(
         s.group.every(({ at, of }) => of !== process || at !== 'open') &&
         !s.process[process].works,
     }),
+    'a Stop Marker divides the uses of a PASID': invariant({
+      doc: 'what is in front of it was asked for by uses that have stopped, what is behind it by later ones',
+      requirement: ['PRI-30'],
+      holds: (s) => {
+        const queued = [...s.records, ...s.link];
+        return queued.every(
+          (marker, at) =>
+            !isStopMarker(marker) ||
+            queued
+              .slice(0, at)
+              .every(({ pasid, of }) => pasid !== marker.pasid || of === null || s.process[of].stop === 'complete'),
+        );
+      },
+    }),
     'an endpoint that waits for its responses has none outstanding after the stop': invariant({
       requirement: ['PRI-30', 'PRI-33'],
       forall: { process: Process },
-      given: (s, { process }) => s.process[process].stop === 'complete' && s.endpoint.stop === 'after all responses',
+      given: (s, { process }) =>
+        s.process[process].stop === 'complete' && s.endpoint.stop === 'after all responses' && s.endpoint.pri === 'on',
       holds: (s, { process }) => s.group.every(({ of }) => of !== process),
     }),
     'a free index has no request under way': invariant({
@@ -341,7 +356,7 @@ export const pageRequestProperties = properties(
             exists: { process: Process },
             holds: (s, { process }) =>
               s.live[process].at === 'done' &&
-              s.records.some(({ of }) => of === process) &&
+              s.records.some((record) => isStopMarker(record) && record.pasid === s.process[process].pasid) &&
               s.process.some(({ works }) => works),
           }),
         }),

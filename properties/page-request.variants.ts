@@ -4,7 +4,6 @@
  */
 import { variants } from '../language/index.ts';
 import { collect, Process, Slot } from '../model/page-request.ts';
-import { isStopMarker } from '../model/parts/page-request.ts';
 import { pageRequestProperties } from './page-request.ts';
 
 export const pageRequestVariants = variants(pageRequestProperties, {
@@ -159,14 +158,7 @@ export const pageRequestVariants = variants(pageRequestProperties, {
       'all credits can come back': 5,
       'something can always happen': 14,
     },
-    edits: ({ replace }) => [
-      replace(['overflowRecord', 'answer the Last'], (s) => {
-        const { group, pasid, last, epoch, wants } = s.link.head;
-        if (last && !isStopMarker({ pasid, last, wants })) {
-          s.responses.add({ group, pasid: null, code: 'Success', epoch, automatic: true });
-        }
-      }),
-    ],
+    set: { ppar: 0 },
   },
   'partials-kept-over-overflow': {
     doc: 'an overflow is acknowledged and the partial groups are kept: one whose Last was dropped is taken for part of the next',
@@ -186,7 +178,6 @@ export const pageRequestVariants = variants(pageRequestProperties, {
     violates: {
       'a record that waits has woken the thread': 10,
       'the overflow is acknowledged only when the queue is empty and no partial is left': 16,
-      'a stored partial belongs to a group that is not over': 28,
       'every group is answered': 10,
       'an unbind ends': 11,
       'an overflow is handled': 22,
@@ -313,7 +304,7 @@ export const pageRequestVariants = variants(pageRequestProperties, {
       'a record that waits has woken the thread': 11,
       'every group is answered': 11,
       'an unbind ends': 12,
-      'an overflow is handled': 22,
+      'an overflow is handled': 23,
       'all credits can come back': 10,
       'something can always happen': 12,
     },

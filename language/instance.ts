@@ -69,6 +69,8 @@ export interface Instance<M extends Model = Model> {
   readonly variant: string | undefined;
   readonly context: SizeContext<never>;
   readonly domain: Concrete<State>;
+  /** The behaviour as the model declares it, and as a variant has edited it; what was not edited is the very same object. */
+  readonly declared: Definition;
   readonly definition: Definition;
   readonly rules: readonly Rule[];
   readonly procedures: readonly {
@@ -150,6 +152,7 @@ function build<M extends Model>(model: M, size: string, options: InstanceOptions
     variant,
     context,
     domain: concrete(record(shape), sizes) as Concrete<State>,
+    declared,
     definition,
     rules,
     procedures,

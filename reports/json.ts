@@ -3,7 +3,7 @@
  */
 import type { Explanation } from '../checker/index.ts';
 import type { Instance } from '../language/index.ts';
-import type { Results, RunResult } from '../traces/result.ts';
+import type { ReplayResult, Results, RunResult } from '../traces/result.ts';
 import type { Trace } from '../traces/trace.ts';
 import type { Run } from './run.ts';
 
@@ -29,7 +29,7 @@ export async function jsonOf(
   return `${JSON.stringify(parseResults(results), undefined, 2)}\n`;
 }
 
-function runResult({ result, traces, members, recorded, recordedAt }: Run): RunResult {
+function runResult({ result, traces, replays, members, recorded, recordedAt }: Run): RunResult {
   const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit, fairness } = result;
   const {
     digest,
@@ -73,6 +73,7 @@ function runResult({ result, traces, members, recorded, recordedAt }: Run): RunR
       const { name, kind, doc, requirements, undecided } = property;
       const trace = traces.get(name);
       const binding = members.get(name) ?? '';
+      const replay = replays?.get(name);
       return {
         name,
         kind,
@@ -82,6 +83,7 @@ function runResult({ result, traces, members, recorded, recordedAt }: Run): RunR
         ...(undecided === undefined ? {} : { undecided }),
         ...(binding === '' ? {} : { binding }),
         ...(trace === undefined ? {} : { trace: traceResult(trace) }),
+        ...(replay === undefined ? {} : { replay: structuredClone(replay) as ReplayResult }),
       };
     }),
   };

@@ -3,6 +3,7 @@
  */
 import type { CheckResult, PropertyResult } from '../checker/index.ts';
 import type { Instance, Property } from '../language/index.ts';
+import type { Replay } from '../traces/replay.ts';
 import type { Trace } from '../traces/trace.ts';
 
 /** One model, or one variant of it, checked at one size. */
@@ -12,6 +13,8 @@ export interface Run {
   readonly result: CheckResult;
   /** The trace of each property that has one: a violation, or the witness of a reachable property. */
   readonly traces: ReadonlyMap<string, Trace>;
+  /** What the machine says of each counterexample, where the model has a lowering and nobody asked to leave it out. */
+  readonly replays?: ReadonlyMap<string, Replay>;
   /** The members for which each of these is violated or witnessed, where it speaks of members. */
   readonly members: ReadonlyMap<string, string>;
   /** For a variant: the properties that it must violate, with the lengths of their shortest traces. */
@@ -32,6 +35,11 @@ export function sorted({ result, main }: Run): {
   return shown.length === 0
     ? { shown: violated, named: [] }
     : { shown, named: violated.filter(({ name, kind }) => name !== main && kind !== 'reachable') };
+}
+
+/** The counterexamples that the machine could not follow as the model says, with their properties. */
+export function disagreements({ replays }: Run): readonly (readonly [property: string, replay: Replay])[] {
+  return [...(replays ?? [])].filter(([, { verdict }]) => verdict === 'disagrees');
 }
 
 /** How a variant was found, against its record. */

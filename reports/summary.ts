@@ -22,6 +22,7 @@ const verdict: Column = { title: 'verdict', width: 8 };
 const held: Column = { title: 'properties', width: 10, align: 'right' };
 const asRecorded: Column = { title: 'verdict', width: 11 };
 const found: Column = { title: 'found', width: 5, align: 'right' };
+const confirmed: Column = { title: 'machine', width: 7, align: 'right' };
 
 /** The summary of a check of models, or of single variants: how many of the properties hold. */
 export function summaryOfVerdicts(instances: readonly Instance[], colours: Colours): Summary {
@@ -54,9 +55,12 @@ function digestOf({ digest, limit }: CheckResult, { dim }: Colours): readonly st
   return isRepeatable ? [dim(`digest ${digest}`)] : [];
 }
 
-/** The summary of a check of all variants: whether each was found as recorded. */
-export function summaryOfVariants(instances: readonly Instance[], colours: Colours): Summary {
-  const rest = [states, depth, time, asRecorded, found];
+/**
+ * The summary of a check of all variants: whether each was found as recorded, and with `isReplayed` what the machine says of its
+ * counterexamples.
+ */
+export function summaryOfVariants(instances: readonly Instance[], colours: Colours, isReplayed = false): Summary {
+  const rest = [states, depth, time, asRecorded, found, ...(isReplayed ? [confirmed] : [])];
   const names = instances.map(({ variant = '', model }) => `  ${variant}\n${model.name}`);
   const columns = [...fitting('variant', names, instances, rest), ...rest];
   let model = '';
@@ -81,10 +85,18 @@ export function summaryOfVariants(instances: readonly Instance[], colours: Colou
           duration(result.seconds),
           cell,
           `${comparison.found}/${comparison.of}`,
+          ...(isReplayed ? [confirmedOf(run, colours)] : []),
         ]),
       ];
     },
   };
+}
+
+/** How many of the counterexamples the machine confirms, of those that it was given. */
+function confirmedOf({ replays }: Run, { green, red }: Colours): Cell {
+  if (replays === undefined) return '';
+  const good = [...replays.values()].filter((replay) => replay.verdict === 'confirmed').length;
+  return { text: `${good}/${replays.size}`, paint: good === replays.size ? green : red };
 }
 
 /** The columns for the names and sizes, in the room that the others leave. */

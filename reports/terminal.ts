@@ -9,6 +9,7 @@ import { dueAfter, hasLoop, type PassedOver, passedOver } from '../traces/lasso.
 import { type Change, finalState, type Trace, type TraceStep } from '../traces/trace.ts';
 import type { Colours } from './colours.ts';
 import { assumptionsInWords } from './fairness.ts';
+import { replayLines } from './replay.ts';
 import { inSteps, lengthInWords, type Run, sorted } from './run.ts';
 import { number } from './summary.ts';
 import { pageWidth, wrap } from './table.ts';
@@ -51,8 +52,14 @@ function violation(run: Run, result: PropertyResult, colours: Colours): readonly
           ...traceLines(trace, colours, property.kind === 'transition'),
           ...around(trace, property, result, colours),
           ...passedOverLines(trace, colours),
+          ...replayed(run, result.name, colours),
         ]),
   ];
+}
+
+function replayed({ replays }: Run, property: string, colours: Colours): readonly string[] {
+  const replay = replays?.get(property);
+  return replay === undefined ? [] : ['', ...replayLines(replay, colours)];
 }
 
 /** What the trace shows, a sentence or a few. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,12 @@ function blocks(language: string): readonly string[] {
 }
 
 /** Commands that the continuous integration runs itself. */
-const elsewhere = ['npm ci && npm start', 'npm ci && npm test', 'npx svacheck check --variant all'];
+const elsewhere = [
+  'npm ci && npm start',
+  'npm ci && npm test',
+  'npx svacheck check --variant all',
+  'npm run conformance:qemu -- --runs 200 --seed 1',
+];
 const commands = blocks('sh')
   .flatMap((text) => text.trim().split('\n'))
   .filter((command) => !elsewhere.includes(command));
@@ -32,6 +37,9 @@ describe('README', () => {
   beforeAll(() => {
     const model = blocks('ts').find((text) => text.includes("name: 'spinlock'"));
     writeFileSync(join(folder, 'spinlock.ts'), model ?? '');
+    for (const name of ['docs', 'traces']) {
+      symlinkSync(new URL(`../${name}`, import.meta.url).pathname, join(folder, name));
+    }
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 

@@ -4,18 +4,21 @@
 import { availableParallelism } from 'node:os';
 import {
   CheckpointError,
+  type CheckResult,
   type Engine,
   ModelErrorAtState,
   searchAsync,
   type SearchOptions,
   type Store,
 } from '../checker/index.ts';
-import { isOverTime, propertiesOf } from '../language/index.ts';
+import { loweringOf } from '../executor/lowering/index.ts';
+import { type Instance, isOverTime, propertiesOf } from '../language/index.ts';
 import { coloursFor } from '../reports/colours.ts';
 import { progressLine } from '../reports/progress.ts';
 import type { Run } from '../reports/run.ts';
 import { traceLines } from '../reports/terminal.ts';
 import { showBinding } from '../traces/around.ts';
+import type { Replay } from '../traces/replay.ts';
 import { type Trace, traceOf } from '../traces/trace.ts';
 import type { Interruption } from './interrupt.ts';
 import { type Planned, recordOf, type Wishes } from './plan.ts';
@@ -38,6 +41,8 @@ export interface SearchWishes {
   readonly checkpoint?: string;
   readonly checkpointEvery?: number;
   readonly resume?: string;
+  /** Replay counterexamples on the machine. */
+  readonly replay: boolean;
 }
 
 /** One search, and the traces that it found. */
@@ -93,12 +98,14 @@ export async function runOf(planned: Planned, options: Wishes & SearchWishes, wi
       traces.set(property, traceOf(instance, path, loopFrom));
       members.set(property, showBinding(instance, sets, property, binding));
     }
+    const replays = options.replay ? await replaysOf(instance, result, traces) : undefined;
     const run = {
       instance,
       properties,
       result,
       traces,
       members,
+      ...(replays === undefined ? {} : { replays }),
     };
     if (isRecord) return { ...run, recorded, ...(recordedAt === undefined ? {} : { recordedAt }) };
     const [main] = awaited;
@@ -114,4 +121,23 @@ export async function runOf(planned: Planned, options: Wishes & SearchWishes, wi
     wish.release();
     progress.clear();
   }
+}
+
+/** What the machine says of each counterexample; `undefined` if the model has no lowering. */
+async function replaysOf(
+  instance: Instance,
+  { properties }: CheckResult,
+  traces: ReadonlyMap<string, Trace>,
+): Promise<ReadonlyMap<string, Replay> | undefined> {
+  const violated = properties.filter(({ verdict, name }) => verdict === 'violated' && traces.has(name));
+  const lowering = violated.length === 0 ? undefined : await loweringOf(instance.model);
+  if (lowering === undefined) return undefined;
+  // The machine takes time to load: only who has a counterexample waits for it.
+  const { replay } = await import('../traces/replay.ts');
+  const replays = new Map<string, Replay>();
+  for (const { name } of violated) {
+    const trace = traces.get(name);
+    if (trace !== undefined) replays.set(name, replay(lowering, trace));
+  }
+  return replays;
 }

@@ -8,6 +8,8 @@ import { Command, CommanderError } from 'commander';
 import { ModelError } from '../language/index.ts';
 import { addCheck } from './commands/check.ts';
 import { addList } from './commands/list.ts';
+import { addMachine } from './commands/machine.ts';
+import { addReplay } from './commands/replay.ts';
 import { addShow } from './commands/show.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -23,6 +25,8 @@ const program = new Command('svacheck')
 addList(program);
 addShow(program);
 addCheck(program);
+addReplay(program);
+addMachine(program);
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -15,6 +15,36 @@ const step = z.object({
   changes: z.array(z.object({ field: z.string(), before: z.string(), after: z.string() })).optional(),
 });
 
+const harm = z.object({ what: z.string(), address: z.string(), before: z.string(), after: z.string() });
+const entry = z.object({ raw: z.string(), decoded: z.string(), state: z.string().optional() });
+
+const replay = z.discriminatedUnion('verdict', [
+  z.object({
+    verdict: z.literal('confirmed'),
+    steps: count,
+    consequence: z.object({
+      harms: z.array(harm),
+      evidence: z.array(z.string()),
+      next: z.array(harm).optional(),
+      commands: z.array(entry),
+      events: z.array(entry),
+    }),
+  }),
+  z.object({
+    verdict: z.literal('disagrees'),
+    at: count,
+    title: z.string(),
+    how: z.discriminatedUnion('kind', [
+      z.object({ kind: z.literal('refused'), reason: z.string() }),
+      z.object({
+        kind: z.literal('differs'),
+        differences: z.array(z.object({ field: z.string(), model: z.string(), machine: z.string() })),
+      }),
+    ]),
+  }),
+  z.object({ verdict: z.literal('not possible'), reason: z.string() }),
+]);
+
 const property = z.object({
   name: z.string(),
   kind: z.string(),
@@ -27,6 +57,8 @@ const property = z.object({
   undecided: z.string().optional(),
   /** Of a lasso, `loopFrom` is how many steps lead to the loop, which is the rest and repeats for ever. */
   trace: z.object({ length: count, loopFrom: count.optional(), steps: z.array(step) }).optional(),
+  /** For `violated`, where the model has a lowering: what the machine says of the trace. */
+  replay: replay.optional(),
 });
 
 const explanation = z.object({
@@ -142,6 +174,32 @@ const results = z.object({
 export type Results = z.infer<typeof results>;
 /** One model, or one variant of it, checked at one size. */
 export type RunResult = z.infer<typeof run>;
+
+/** What the machine says of a counterexample. */
+export type ReplayResult = z.infer<typeof replay>;
+
+const replayed = z.object({
+  version: z.literal(1),
+  /** One for each trace that was replayed. */
+  replays: z.array(
+    z.object({
+      model: z.string(),
+      size: z.string(),
+      variant: z.string().nullable(),
+      property: z.string().optional(),
+      length: count,
+      replay,
+    }),
+  ),
+});
+
+/** What `svacheck replay --json` writes. */
+export type ReplayResults = z.infer<typeof replayed>;
+
+/** Checks that a value has the form of `ReplayResults`; the error says where it has not. */
+export function parseReplayResults(value: unknown): ReplayResults {
+  return replayed.parse(value);
+}
 
 /** Checks that a value has the form of `Results`; the error says where it has not. */
 export function parseResults(value: unknown): Results {

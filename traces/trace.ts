@@ -131,7 +131,8 @@ function showParameter(name: string, value: string): string {
   return value.startsWith(name) && /^\d+$/.test(value.slice(name.length)) ? value : `${name}: ${value}`;
 }
 
-function argsOf(rule: Rule, action: ActionData): Readonly<Record<string, unknown>> {
+/** The parameters of an action as plain data; members of sorts by name. */
+export function argsOf(rule: Rule, action: ActionData): Readonly<Record<string, unknown>> {
   const args: Record<string, unknown> = {};
   for (const [name, domain] of Object.entries(rule.params)) args[name] = plain(domain, action[name]);
   return args;

@@ -4,12 +4,14 @@
 import { inspect } from 'node:util';
 import { type Command, Option } from 'commander';
 import { CheckpointError } from '../../checker/index.ts';
+import { isLowered } from '../../executor/lowering/index.ts';
 import { type Colours, coloursFor } from '../../reports/colours.ts';
 import { coverageLines, neverLines } from '../../reports/coverage.ts';
 import { explanationLines } from '../../reports/explain.ts';
 import { jsonOf } from '../../reports/json.ts';
 import { mermaidOf } from '../../reports/mermaid.ts';
-import { compare, type Run, sorted } from '../../reports/run.ts';
+import { compare, disagreements, type Run, sorted } from '../../reports/run.ts';
+import { disagreementLines } from '../../reports/replay.ts';
 import { reductionLines } from '../../reports/reductions.ts';
 import { remarks, summaryOfVariants, summaryOfVerdicts } from '../../reports/summary.ts';
 import { violations } from '../../reports/terminal.ts';
@@ -21,11 +23,13 @@ import { loadProtocols } from '../load.ts';
 import { another, bytes, count, seconds, setSize } from '../options.ts';
 import { plan, type Planned, type Wishes } from '../plan.ts';
 import { runOf, type SearchWishes } from '../run.ts';
+import { saveFolder, saveTraces } from '../save.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface CheckOptions extends Wishes, SearchWishes {
   readonly json?: string;
   readonly mermaid?: true;
+  readonly save?: string;
   readonly typecheck: boolean;
 }
 
@@ -81,11 +85,14 @@ export function addCheck(program: Command): void {
     .option('--resume <file>', 'go on from a checkpoint of the same model, size, variant and properties')
     .option('--json <file>', 'write the results as JSON, - for standard output')
     .option('--mermaid', 'print each counterexample as a Mermaid sequence diagram')
+    .option('--save <folder>', 'write each counterexample as a trace file, for svacheck replay')
+    .option('--no-replay', 'do not replay counterexamples on the concrete machine')
     .option('--no-typecheck', 'do not check the types of FILE.ts')
     .addHelpText(
       'after',
       '\nExit code: 0 all hold, 1 violated, 2 usage or model error, 3 unknown, vacuous (it speaks of nothing that can\n' +
-        'happen) or interrupted. With --variant all, 0 means that every variant was found as recorded.\n\n' +
+        'happen) or interrupted. With --variant all, 0 means that every variant was found as recorded, and\n' +
+        'that the machine confirms every counterexample that was replayed on it.\n\n' +
         'Example:\n  svacheck check atc-invalidation --set page=1 --max-seconds 60 --json result.json',
     )
     .action(async (targets: readonly string[], options: CheckOptions) => {
@@ -96,6 +103,7 @@ export function addCheck(program: Command): void {
 async function check(targets: readonly string[], options: CheckOptions): Promise<number> {
   refuseTogether(options);
   const writeJson = options.json === undefined ? undefined : jsonFile(options.json);
+  if (options.save !== undefined) saveFolder(options.save);
   const searches = plan(await loadProtocols(targets, options), options);
   refuseSeveral(searches, options);
 
@@ -107,7 +115,9 @@ async function check(targets: readonly string[], options: CheckOptions): Promise
   const colours = coloursFor(stream);
   const instances = searches.map(({ instance }) => instance);
   const isRecord = options.variant === 'all';
-  const summary = isRecord ? summaryOfVariants(instances, colours) : summaryOfVerdicts(instances, colours);
+  const summary = isRecord
+    ? summaryOfVariants(instances, colours, options.replay && instances.some(({ model }) => isLowered(model)))
+    : summaryOfVerdicts(instances, colours);
   const wish = interruption();
   const runs: Run[] = [];
   let failure: Error | undefined;
@@ -122,6 +132,7 @@ async function check(targets: readonly string[], options: CheckOptions): Promise
       if (runs.length === 0) print(summary.head);
       runs.push(run);
       print(summary.rowOf(run));
+      if (options.save !== undefined) await saveTraces(options.save, run);
     }
   } catch (error) {
     failure = error instanceof Error ? error : new Error(inspect(error));
@@ -206,6 +217,7 @@ function details(runs: readonly Run[], isRecord: boolean, colours: Colours): rea
     ...runs.flatMap(({ instance, result: { explanation } }) =>
       explanation === undefined ? [] : ['', ...explanationLines(nameOf(instance), explanation, colours)],
     ),
+    ...section(runs.flatMap((run) => disagreementLines(run, notable.includes(run), colours))),
     ...notable.flatMap((run) => {
       const wrong = isRecord ? differences(run, colours) : [];
       return isRecord && wrong.length === 0 ? [] : [...wrong, ...violations(run, colours)];
@@ -243,6 +255,8 @@ function diagrams(runs: readonly Run[]): readonly string[] {
 function exitCode(runs: readonly Run[], isRecord: boolean, isUnfinished: boolean): number {
   const verdicts = runs.map((run) => (isRecord ? compare(run).verdict : run.result.verdict));
   if (verdicts.some((verdict) => verdict === 'violated' || verdict === 'differs')) return 1;
+  // A counterexample that the machine does not follow is a finding about the model or the machine.
+  if (runs.some((run) => disagreements(run).length > 0)) return 1;
   if (isUnfinished || runs.some(({ result }) => result.limit === 'interrupted')) return 3;
   return verdicts.includes('unknown') || verdicts.includes('vacuous') ? 3 : 0;
 }

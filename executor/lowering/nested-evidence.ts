@@ -33,9 +33,14 @@ export function writeInWords(
 ): string {
   const way = stage === 'translated' ? 'translated by the SMMU from its TLB' : 'through its ATC';
   const frame = access.address & ~(pageSize - 1n);
+  const process = processOf(space);
+  const whose =
+    access.owner === process
+      ? `which still belongs to ${process}, though its tables do not lead there any more`
+      : `which belongs to ${ownerInWords(access.owner)} and not to ${process}`;
   return (
     `${device.name} of ${space.owner} wrote ${access.after.length} bytes at VA ${address(page.iova)} (IPA ${address(page.ipa)}), ${way}, ` +
-    `into the frame at ${address(frame)}, which belongs to ${ownerInWords(access.owner)} and not to ${processOf(space)}`
+    `into the frame at ${address(frame)}, ${whose}`
   );
 }
 

@@ -44,7 +44,7 @@ export function addReplay(program: Command): void {
     .command('replay')
     .summary('do a counterexample on the concrete machine, step by step')
     .description(
-      'Does each step of a counterexample on a machine with real tables, queues and caches, compares the machine with the\n' +
+      'Does each step of a counterexample on a machine with real tables, queues and caches, compares the machine with the ' +
         'model after each, and shows what it physically comes to: which bytes landed in whose frame.',
     )
     .argument(

@@ -16,10 +16,24 @@ export interface Ends {
   readonly unknown: (code: Code) => void;
 }
 
+/** Where generated code has the words of the state: in its first local variables, or at the address in the first of them. */
+type Words = 'in locals' | 'in memory';
+
+/** Puts a word of the state on the stack. */
+type ReadWord = (code: Code, word: number) => void;
+const fromLocals: ReadWord = (code, word) => {
+  code.get(word);
+};
+const fromMemory: ReadWord = (code, word) => {
+  code.get(0).load(word * 4);
+};
+
 /** Emits trees into functions of one module. Equal subtrees are emitted once. */
 export class TreeEmitter {
   private readonly module: ModuleBuilder;
+  /** How many local variables stand before the value. */
   private readonly words: number;
+  private readonly read: ReadWord;
   /** Every node by what it does, so that equal subtrees are one. */
   private readonly ids = new Map<string, number>();
   private readonly idOf = new Map<Node, number>();
@@ -27,9 +41,10 @@ export class TreeEmitter {
   private readonly sizes = new Map<number, number>();
   private readonly functions = new Map<string, number>();
 
-  constructor(module: ModuleBuilder, layout: Layout) {
+  constructor(module: ModuleBuilder, layout: Layout, words: Words = 'in locals') {
     this.module = module;
-    this.words = layout.words;
+    this.words = words === 'in locals' ? layout.words : 1;
+    this.read = words === 'in locals' ? fromLocals : fromMemory;
   }
 
   /** The parameters of a function that works on a state: its words and one more value, which it also returns. */
@@ -111,7 +126,7 @@ export class TreeEmitter {
   private branch(code: Code, question: Question, kids: ReadonlyMap<number, Node>, ends: Ends, context: string): void {
     const emit = (kid: Node | undefined): void => this.node(code, kid, ends, context);
     if (question.ask !== 'leaf') {
-      emitComparison(code, question.ask, question.a, question.b);
+      emitComparison(code, question.ask, question.a, question.b, this.read);
       code.if();
       emit(kids.get(1));
       code.else();
@@ -133,7 +148,7 @@ export class TreeEmitter {
     // The largest group comes last and needs no test.
     for (const { answers, kid } of groups.slice(0, -1)) {
       for (const [i, answer] of answers.entries()) {
-        emitIs(code, leaf, answer);
+        emitIs(code, leaf, answer, this.read);
         if (i > 0) code.do('or');
       }
       code.if();
@@ -171,7 +186,7 @@ export class TreeEmitter {
     for (const [i, { answers }] of groups.entries()) for (const answer of answers) depths[answer] = i;
     code.block();
     for (let i = 0; i <= last; i++) code.block();
-    emitLeaf(code, leaf);
+    emitLeaf(code, leaf, this.read);
     code.brTable(depths, last);
     for (const [i, { kid }] of groups.entries()) {
       code.end();
@@ -197,16 +212,16 @@ function outcomeKey(outcome: Outcome): string {
 }
 
 /** Puts the leaf's number on the stack. */
-function emitLeaf(code: Code, { word, shift, bits }: Leaf): void {
-  code.get(word);
+function emitLeaf(code: Code, { word, shift, bits }: Leaf, read: ReadWord): void {
+  read(code, word);
   if (shift > 0) code.i32(shift).do('shrU');
   if (shift + bits < 32) code.i32(maskOf(bits)).do('and');
 }
 
 /** Whether a leaf has a number. */
-function emitIs(code: Code, { word, shift, bits }: Leaf, answer: number): void {
+function emitIs(code: Code, { word, shift, bits }: Leaf, answer: number, read: ReadWord): void {
+  read(code, word);
   code
-    .get(word)
     .i32(maskOf(bits) << shift)
     .do('and')
     .i32(answer << shift)
@@ -254,22 +269,22 @@ function join(high: Piece, low: Piece, lowBits: number): Piece | undefined {
   return high.word === low.word && high.shift === low.shift + lowBits ? low : undefined;
 }
 
-function emitPiece(code: Code, piece: Piece, bits: number): void {
+function emitPiece(code: Code, piece: Piece, bits: number, read: ReadWord): void {
   if ('number' in piece) {
     code.i32(piece.number);
     return;
   }
-  code.get(piece.word);
+  read(code, piece.word);
   if (piece.shift > 0) code.i32(piece.shift).do('shrU');
   if (piece.shift + bits < 32) code.i32(maskOf(bits)).do('and');
 }
 
 /** Puts 1 on the stack if the items are equal, or if the first stands behind the second; otherwise 0. */
-function emitComparison(code: Code, ask: 'equal' | 'behind', a: Operand, b: Operand): void {
+function emitComparison(code: Code, ask: 'equal' | 'behind', a: Operand, b: Operand, read: ReadWord): void {
   const runs = runsOf(a, b);
   const compare = (run: Run, operation: 'eq' | 'gtU'): void => {
-    emitPiece(code, run.a, run.bits);
-    emitPiece(code, run.b, run.bits);
+    emitPiece(code, run.a, run.bits, read);
+    emitPiece(code, run.b, run.bits, read);
     code.do(operation);
   };
   if (ask === 'equal') {
@@ -290,38 +305,65 @@ function emitComparison(code: Code, ask: 'equal' | 'behind', a: Operand, b: Oper
   }
 }
 
-/** Stores the state after writes at the address in local `address`. */
-export function emitAfter(code: Code, words: number, writes: readonly Write[], address: number): void {
-  const cleared = new Map<number, number>();
-  const constants = new Map<number, number>();
-  const copies = new Map<string, { readonly to: number; readonly from: number; readonly by: number; mask: number }>();
+/** A word after writes: what is cleared in it, set in it, and copied into it. */
+interface WordAfter {
+  cleared: number;
+  constant: number;
+  readonly copies: Map<string, { readonly from: number; readonly by: number; mask: number }>;
+}
+
+/** The words that writes change. */
+function wordsAfter(writes: readonly Write[]): ReadonlyMap<number, WordAfter> {
+  const words = new Map<number, WordAfter>();
   for (const { leaf, from } of writes) {
     if (leaf.bits === 0) continue;
+    const after: WordAfter = words.get(leaf.word) ?? { cleared: 0, constant: 0, copies: new Map() };
+    words.set(leaf.word, after);
     const mask = maskOf(leaf.bits) << leaf.shift;
-    cleared.set(leaf.word, (cleared.get(leaf.word) ?? 0) | mask);
+    after.cleared |= mask;
     if (typeof from === 'number') {
-      constants.set(leaf.word, (constants.get(leaf.word) ?? 0) | (from << leaf.shift));
+      after.constant |= from << leaf.shift;
       continue;
     }
     const by = leaf.shift - from.shift;
-    const key = `${leaf.word} ${from.word} ${by}`;
-    const copy = copies.get(key) ?? { to: leaf.word, from: from.word, by, mask: 0 };
+    const key = `${from.word} ${by}`;
+    const copy = after.copies.get(key) ?? { from: from.word, by, mask: 0 };
     copy.mask |= mask;
-    copies.set(key, copy);
+    after.copies.set(key, copy);
   }
+  return words;
+}
+
+function emitWordAfter(code: Code, word: number, after: WordAfter | undefined, read: ReadWord): void {
+  read(code, word);
+  if (after === undefined) return;
+  code.i32(~after.cleared).do('and');
+  if (after.constant !== 0) code.i32(after.constant).do('or');
+  for (const { from, by, mask } of after.copies.values()) {
+    read(code, from);
+    if (by > 0) code.i32(by).do('shl');
+    if (by < 0) code.i32(-by).do('shrU');
+    code.i32(mask).do('and').do('or');
+  }
+}
+
+/** Stores the state after writes at the address in local `address`; the words before are in locals. */
+export function emitAfter(code: Code, words: number, writes: readonly Write[], address: number): void {
+  const changed = wordsAfter(writes);
   for (let word = 0; word < words; word++) {
-    code.get(address).get(word);
-    const clear = cleared.get(word);
-    if (clear !== undefined) code.i32(~clear).do('and');
-    const constant = constants.get(word) ?? 0;
-    if (constant !== 0) code.i32(constant).do('or');
-    for (const { to, from, by, mask } of copies.values()) {
-      if (to !== word) continue;
-      code.get(from);
-      if (by > 0) code.i32(by).do('shl');
-      if (by < 0) code.i32(-by).do('shrU');
-      code.i32(mask).do('and').do('or');
-    }
+    code.get(address);
+    emitWordAfter(code, word, changed.get(word), fromLocals);
     code.store(word * 4);
   }
+}
+
+/** Changes the state at the address in the first local by writes. */
+export function emitChange(code: Code, writes: readonly Write[]): void {
+  const changed = [...wordsAfter(writes)];
+  // All words are computed from the state before, and then stored.
+  for (const [word, after] of changed) {
+    code.get(0);
+    emitWordAfter(code, word, after, fromMemory);
+  }
+  for (const [word] of changed.toReversed()) code.store(word * 4);
 }

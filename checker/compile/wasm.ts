@@ -76,6 +76,10 @@ export class Code {
   call(index: number): this {
     return this.op(0x10).unsigned(index);
   }
+  /** Calls the function of the table whose number is on the stack, which has the type of function `like`. */
+  callIndirect(like: number): this {
+    return this.op(0x11).unsigned(like).unsigned(0);
+  }
   do(...operations: readonly Operation[]): this {
     for (const operation of operations) this.op(opcodes[operation]);
     return this;
@@ -105,6 +109,7 @@ export class Code {
 
 type Operation = keyof typeof opcodes;
 const opcodes = {
+  ctz: 0x68,
   eqz: 0x45,
   eq: 0x46,
   ne: 0x47,
@@ -119,6 +124,7 @@ const opcodes = {
   sub: 0x6b,
   mul: 0x6c,
   divU: 0x6e,
+  remU: 0x70,
   and: 0x71,
   or: 0x72,
   xor: 0x73,
@@ -154,6 +160,7 @@ interface Func {
 export class ModuleBuilder {
   private readonly funcs: Func[] = [];
   private readonly globals: string[] = [];
+  private elements: readonly number[] = [];
 
   /** Declares a mutable 32-bit global that starts at 0; returns its index. */
   global(name: string): number {
@@ -169,6 +176,11 @@ export class ModuleBuilder {
   ): readonly [index: number, code: Code] {
     const code = new Code();
     return [this.funcs.push({ name, params, results, locals, code }) - 1, code];
+  }
+
+  /** Sets the functions that can be called by their place in this list. */
+  table(functions: readonly number[]): void {
+    this.elements = functions;
   }
 
   /** The module, for a shared memory of at most `pages` pages of 64 KiB. */
@@ -188,8 +200,10 @@ export class ModuleBuilder {
       section(1, list(types)),
       section(2, list([memory])),
       section(3, list(this.funcs.map((_, i) => unsigned(i)))),
+      section(4, list([[0x70, 0x00, ...unsigned(this.elements.length)]])),
       section(6, list(this.globals.map(() => [0x7f, 0x01, 0x41, 0x00, 0x0b]))),
       section(7, list(exported)),
+      section(9, list([[0x00, 0x41, 0x00, 0x0b, ...list(this.elements.map(unsigned))]])),
     ];
     const bodies = this.funcs.map(({ locals, code }) => {
       const declared = list(locals.map((type) => [...unsigned(1), valueTypes[type]]));

@@ -125,7 +125,8 @@ export interface CheckResult {
    * states.
    */
   readonly digest: string;
-  readonly engine: Engine;
+  /** How it was explored; at random, where states are not counted. */
+  readonly engine: Engine | 'random';
   /** How many threads explored, with the compiled engine. */
   readonly workers?: number;
   /** With the compiled engine: what was kept of states, and how many bytes it had at most for that. */

@@ -29,7 +29,7 @@ export async function jsonOf(
   return `${JSON.stringify(parseResults(results), undefined, 2)}\n`;
 }
 
-function runResult({ result, traces, replays, members, recorded, recordedAt }: Run): RunResult {
+function runResult({ result, traces, replays, members, recorded, recordedAt, random }: Run): RunResult {
   const { model, size, sizes, variant, verdict, states, transitions, depth, seconds, limit, fairness } = result;
   const {
     digest,
@@ -54,7 +54,7 @@ function runResult({ result, traces, replays, members, recorded, recordedAt }: R
     transitions,
     depth,
     seconds: rounded(seconds),
-    digest,
+    ...(digest === '' ? {} : { digest }),
     engine,
     ...(workers === undefined ? {} : { workers }),
     ...(store === undefined ? {} : { store }),
@@ -67,6 +67,7 @@ function runResult({ result, traces, replays, members, recorded, recordedAt }: R
     ...(explanation === undefined ? {} : { explanation: explanationResult(explanation) }),
     ...(coverage === undefined ? {} : { coverage: structuredClone(coverage) as RunResult['coverage'] }),
     ...(never === undefined ? {} : { never: never.map((one) => ({ ...one })) }),
+    ...(random === undefined ? {} : { random: { ...random, suspected: [...random.suspected] } }),
     ...(recorded === undefined ? {} : { recorded: { ...recorded } }),
     ...(recordedAt === undefined ? {} : { recordedAt }),
     properties: result.properties.map((property) => {

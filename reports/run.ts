@@ -21,6 +21,14 @@ export interface Run {
   readonly recorded?: Readonly<Record<string, number>>;
   /** Where it was checked at other sizes than those of its record: the named size of the record. */
   readonly recordedAt?: string;
+  /** Of a random search: what leads to what was found, and how much was done. */
+  readonly random?: {
+    readonly seed: number;
+    readonly path?: string;
+    readonly runs: number;
+    readonly ways: number;
+    readonly suspected: readonly string[];
+  };
   /** The property that the check is about, where it is about one: its trace is shown, other violations are named. */
   readonly main?: string;
 }

@@ -47,6 +47,7 @@ function resumeCommand(given: readonly string[], file: string, limit: Limit): st
   return ['svacheck', ...kept, ...more, '--resume', file].map(quoted).join(' ');
 }
 
-function quoted(argument: string): string {
+/** An argument as it can be pasted into a shell. */
+export function quoted(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", String.raw`'\''`)}'`;
 }

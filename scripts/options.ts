@@ -13,6 +13,15 @@ export function count(text: string): number {
   return value;
 }
 
+/** A whole number of 32 bits. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!/^-?\d+$/.test(text) || value !== (value | 0)) {
+    throw new InvalidArgumentError('It must be a whole number from -2147483648 to 2147483647.');
+  }
+  return value;
+}
+
 /** Seconds, more than none. */
 export function seconds(text: string): number {
   const value = Number(text);

@@ -7,6 +7,7 @@ import { inspect } from 'node:util';
 import { Command, CommanderError } from 'commander';
 import { ModelError } from '../language/index.ts';
 import { addCheck } from './commands/check.ts';
+import { addFuzz } from './commands/fuzz.ts';
 import { addList } from './commands/list.ts';
 import { addMachine } from './commands/machine.ts';
 import { addReplay } from './commands/replay.ts';
@@ -27,6 +28,7 @@ addShow(program);
 addCheck(program);
 addReplay(program);
 addMachine(program);
+addFuzz(program);
 
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

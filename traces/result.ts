@@ -154,6 +154,10 @@ const run = z.object({
   coverage: coverage.optional(),
   /** What is in the model and never happens. */
   never: z.array(never).optional(),
+  /** Of a random search: the seed and path that lead to what was found, or its seed, and how much was done. */
+  random: z
+    .object({ seed: z.int(), path: z.string().optional(), runs: count, ways: count, suspected: z.array(z.string()) })
+    .optional(),
   /** For a variant: the properties that it must violate, with the lengths of their shortest traces. */
   recorded: z.record(z.string(), count).optional(),
   /** Where it was checked at other sizes than those of the record: the named size of the record. */

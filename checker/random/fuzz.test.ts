@@ -39,9 +39,7 @@ function find(of: Fuzzer, seed: number, blocks: number): { readonly found: Found
 
 const some = [
   'atc-invalidation one-sync',
-  'atc-invalidation no-sync',
   'pasid-lifecycle pasid-freed-at-mmput',
-  'pasid-lifecycle/portals mm-freed-while-bound',
   'page-request/removal flush-holds-the-lock-of-the-parameters',
 ];
 

@@ -101,7 +101,7 @@ it(
         for (const { name, verdict } of brief.properties) expect([names.get(name), 'unknown']).toContain(verdict);
         expect(brief.verdict === 'holds').toBe(whole.verdict === 'holds');
       }),
-      { numRuns: randomModels(150, 2000) },
+      { numRuns: randomModels(100, 2000) },
     );
     // The reductions do something in some of the models; that steps can go on alone is rare in models of this kind.
     const { ordered: _rare, ...often } = seen;

@@ -2,46 +2,24 @@
  * `atc-invalidation` on the machine: what lies in memory, what a broken machine does, and how exact the comparison is.
  */
 import { describe, expect, it } from 'vitest';
-import { type ActionData, initialStates, type Instance, instantiate, type State, step } from '../../language/index.ts';
+import { type ActionData, initialStates, type Instance, instantiate, type State } from '../../language/index.ts';
 import { atcInvalidation } from '../../model/atc-invalidation.ts';
 import { atcInvalidationVariants } from '../../properties/atc-invalidation.variants.ts';
 import { atcInvalidationLowering } from './atc-invalidation.ts';
-import type { AnyLowering, Consequence } from './lowering.ts';
-import { begin, type Disagreement } from './session.ts';
-
-/** What came of a run: how the machine disagrees with its last step, or what it physically came to. */
-interface Ran {
-  readonly at: number;
-  readonly disagreement: Disagreement | undefined;
-  readonly consequence: Consequence | undefined;
-}
+import type { AnyLowering } from './lowering.ts';
+import { differing, type Ran, runFrom, variantOf, withDefects as brokenBy } from './runs.fixture.ts';
 
 function run(instance: Instance, actions: readonly ActionData[], lowering: AnyLowering = atcInvalidationLowering): Ran {
-  let [state] = initialStates(instance) as readonly State[];
-  if (state === undefined) throw new Error('there is an initial state');
-  const session = begin(lowering, instance, state);
-  if (session.initially !== undefined) return { at: 0, disagreement: session.initially, consequence: undefined };
-  for (const [i, action] of actions.entries()) {
-    const after: State = step(instance, state as never, action as never).state;
-    const disagreement = session.step(action, state, after);
-    if (disagreement !== undefined) return { at: i + 1, disagreement, consequence: undefined };
-    state = after;
-  }
-  return { at: actions.length, disagreement: undefined, consequence: session.consequence() };
-}
-
-function differing({ disagreement }: Ran): readonly string[] {
-  return disagreement?.kind === 'differs' ? disagreement.differences.map(({ field }) => field) : [];
+  const [state] = initialStates(instance) as readonly State[];
+  return runFrom(lowering, instance, state, actions);
 }
 
 function withDefects(...defects: readonly unknown[]): AnyLowering {
-  return { ...atcInvalidationLowering, build: (setting) => atcInvalidationLowering.build({ ...setting, defects }) };
+  return brokenBy(atcInvalidationLowering, ...defects);
 }
 
 function variant(name: string): Instance {
-  const found = atcInvalidationVariants.variants.find((of) => of.name === name);
-  if (found === undefined) throw new Error(`no variant ${name}`);
-  return instantiate(atcInvalidation, found.size, { set: found.set, variant: found.edit });
+  return variantOf(atcInvalidationVariants, name);
 }
 
 const page = 0;

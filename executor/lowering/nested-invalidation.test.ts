@@ -2,19 +2,12 @@
  * `nested-invalidation` on the machine: what lies in memory, what a broken machine does, and how exact the comparison is.
  */
 import { describe, expect, it } from 'vitest';
-import { type ActionData, initialStates, type Instance, instantiate, type State, step } from '../../language/index.ts';
+import { type ActionData, initialStates, type Instance, instantiate, type State } from '../../language/index.ts';
 import { nestedInvalidation } from '../../model/nested-invalidation.ts';
 import { nestedInvalidationVariants } from '../../properties/nested-invalidation.variants.ts';
-import type { AnyLowering, Consequence } from './lowering.ts';
+import type { AnyLowering } from './lowering.ts';
 import { nestedInvalidationLowering } from './nested-invalidation.ts';
-import { begin, type Disagreement } from './session.ts';
-
-/** What came of a run: how the machine disagrees with its last step, or what it physically came to. */
-interface Ran {
-  readonly at: number;
-  readonly disagreement: Disagreement | undefined;
-  readonly consequence: Consequence | undefined;
-}
+import { differing, type Ran, runFrom, variantOf, withDefects as brokenBy } from './runs.fixture.ts';
 
 type Way = 'trapped' | 'virtio' | 'own queue';
 
@@ -29,31 +22,15 @@ function run(
     .filter((of) => of.guest[0].way === way || of.unmaps === 'host')
     .toSorted((a, b) => wanted.indexOf(a.unmaps) - wanted.indexOf(b.unmaps))
     .find(({ unmaps }) => wanted.includes(unmaps));
-  if (start === undefined) throw new Error('there is such an initial state');
-  let state: State = start;
-  const session = begin(lowering, instance, state);
-  if (session.initially !== undefined) return { at: 0, disagreement: session.initially, consequence: undefined };
-  for (const [i, action] of actions.entries()) {
-    const after: State = step(instance, state as never, action as never).state;
-    const disagreement = session.step(action, state, after);
-    if (disagreement !== undefined) return { at: i + 1, disagreement, consequence: undefined };
-    state = after;
-  }
-  return { at: actions.length, disagreement: undefined, consequence: session.consequence() };
-}
-
-function differing({ disagreement }: Ran): readonly string[] {
-  return disagreement?.kind === 'differs' ? disagreement.differences.map(({ field }) => field) : [];
+  return runFrom(lowering, instance, start, actions);
 }
 
 function withDefects(...defects: readonly unknown[]): AnyLowering {
-  return { ...nestedInvalidationLowering, build: (of) => nestedInvalidationLowering.build({ ...of, defects }) };
+  return brokenBy(nestedInvalidationLowering, ...defects);
 }
 
 function variant(name: string): Instance {
-  const found = nestedInvalidationVariants.variants.find((of) => of.name === name);
-  if (found === undefined) throw new Error(`no variant ${name}`);
-  return instantiate(nestedInvalidation, found.size, { set: found.set, variant: found.edit });
+  return variantOf(nestedInvalidationVariants, name);
 }
 
 function commandsOf({ consequence }: Ran): readonly string[] {

@@ -3,18 +3,12 @@
  * what a fault that goes astray does to page tables.
  */
 import { describe, expect, it } from 'vitest';
-import { type ActionData, initialStates, type Instance, instantiate, type State, step } from '../../language/index.ts';
+import { type ActionData, initialStates, type Instance, instantiate, type State } from '../../language/index.ts';
 import { pageRequests } from '../../model/page-request.ts';
 import { pageRequestVariants } from '../../properties/page-request.variants.ts';
-import type { AnyLowering, Consequence } from './lowering.ts';
+import type { AnyLowering } from './lowering.ts';
 import { pageRequestLowering } from './page-request.ts';
-import { begin, type Disagreement } from './session.ts';
-
-interface Ran {
-  readonly at: number;
-  readonly disagreement: Disagreement | undefined;
-  readonly consequence: Consequence | undefined;
-}
+import { differing, type Ran, runFrom, variantOf, withDefects as brokenBy } from './runs.fixture.ts';
 
 /** Runs from the initial state with an endpoint of the first kind, or of the second. */
 function run(
@@ -25,31 +19,15 @@ function run(
   const initial = (initialStates(instance) as readonly State[]).find(
     (one) => (one['endpoint'] as { readonly stop: string }).stop.includes('marker') === marker,
   );
-  if (initial === undefined) throw new Error('there is such an initial state');
-  let state = initial;
-  const session = begin(lowering, instance, state);
-  if (session.initially !== undefined) return { at: 0, disagreement: session.initially, consequence: undefined };
-  for (const [i, action] of actions.entries()) {
-    const after: State = step(instance, state as never, action as never).state;
-    const disagreement = session.step(action, state, after);
-    if (disagreement !== undefined) return { at: i + 1, disagreement, consequence: undefined };
-    state = after;
-  }
-  return { at: actions.length, disagreement: undefined, consequence: session.consequence() };
-}
-
-function differing({ disagreement }: Ran): readonly string[] {
-  return disagreement?.kind === 'differs' ? disagreement.differences.map(({ field }) => field) : [];
+  return runFrom(lowering, instance, initial, actions);
 }
 
 function withDefects(...defects: readonly unknown[]): AnyLowering {
-  return { ...pageRequestLowering, build: (setting) => pageRequestLowering.build({ ...setting, defects }) };
+  return brokenBy(pageRequestLowering, ...defects);
 }
 
 function variant(name: string): Instance {
-  const found = pageRequestVariants.variants.find((of) => of.name === name);
-  if (found === undefined) throw new Error(`no variant ${name}`);
-  return instantiate(pageRequests, found.size, { set: found.set, variant: found.edit });
+  return variantOf(pageRequestVariants, name);
 }
 
 const smoke = instantiate(pageRequests, 'smoke');

@@ -8,27 +8,23 @@ import {
   type Instance,
   instantiate,
   type State,
-  step,
   variants,
 } from '../../language/index.ts';
 import { pasidLifecycle } from '../../model/pasid-lifecycle.ts';
 import { pasidLifecycleProperties } from '../../properties/pasid-lifecycle.ts';
 import { pasidLifecycleVariants } from '../../properties/pasid-lifecycle.variants.ts';
 import type { SmmuDefect } from '../smmuv3/defects.ts';
-import type { AnyLowering, Consequence } from './lowering.ts';
+import type { AnyLowering } from './lowering.ts';
 import { pasidLifecycleLowering } from './pasid-lifecycle.ts';
 import { iova, type Machine } from './pasid-machine.ts';
-import { begin, type Disagreement } from './session.ts';
+import { differing, type Ran, runFrom } from './runs.fixture.ts';
 import { walk } from './walks.fixture.ts';
 
-interface Ran {
-  readonly at: number;
-  readonly disagreement: Disagreement | undefined;
-  readonly consequence: Consequence | undefined;
+interface RanOn extends Ran {
   readonly machine: Machine;
 }
 
-function run(instance: Instance, actions: readonly ActionData[], defects: readonly SmmuDefect[] = []): Ran {
+function run(instance: Instance, actions: readonly ActionData[], defects: readonly SmmuDefect[] = []): RanOn {
   let machine: Machine | undefined;
   const lowering: AnyLowering = {
     ...pasidLifecycleLowering,
@@ -38,21 +34,10 @@ function run(instance: Instance, actions: readonly ActionData[], defects: readon
       return machine;
     },
   };
-  let [state] = initialStates(instance) as readonly State[];
-  if (state === undefined) throw new Error('there is an initial state');
-  const session = begin(lowering, instance, state);
+  const [state] = initialStates(instance) as readonly State[];
+  const ran = runFrom(lowering, instance, state, actions);
   if (machine === undefined) throw new Error('it was built');
-  for (const [i, action] of actions.entries()) {
-    const after: State = step(instance, state as never, action as never).state;
-    const disagreement = session.step(action, state, after);
-    if (disagreement !== undefined) return { at: i + 1, disagreement, consequence: undefined, machine };
-    state = after;
-  }
-  return { at: actions.length, disagreement: undefined, consequence: session.consequence(), machine };
-}
-
-function differing({ disagreement }: Ran): readonly string[] {
-  return disagreement?.kind === 'differs' ? disagreement.differences.map(({ field }) => field) : [];
+  return { ...ran, machine };
 }
 
 /** Of an mm and device: member 0 of both unless another is said. */

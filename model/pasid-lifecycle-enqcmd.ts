@@ -90,6 +90,18 @@ function save(s: State, thread: AThread, cpu: ACpu): void {
   if (msr !== null) s.thread[thread].image = msr;
 }
 
+/** switch_fpu_prepare: the registers of the thread that stops, if they are loaded. */
+function saveCurrent(s: State, cpu: ACpu): void {
+  const { current } = s.cpu[cpu];
+  if (current !== null && !s.thread[current].load) save(s, current, cpu);
+}
+
+/** Where the registers of the thread that stops were, if they are loaded. */
+function noteWhere(s: State, cpu: ACpu): void {
+  const { current } = s.cpu[cpu];
+  if (current !== null && !s.thread[current].load) s.thread[current].lastCpu = cpu;
+}
+
 /** XRSTORS: a component whose bit is clear gets its initial state. */
 function load(s: State, thread: AThread, cpu: ACpu): void {
   const { inUse, image } = s.thread[thread];
@@ -291,14 +303,8 @@ export const pasidLifecycleEnqcmd = model({
             'it runs nowhere': (s, { thread }) => cpuOf(s, thread) === null,
           },
           then: {
-            'save the registers of the thread that stops': (s, { cpu }) => {
-              const { current } = s.cpu[cpu];
-              if (current !== null && !s.thread[current].load) save(s, current, cpu);
-            },
-            'note where they were': (s, { cpu }) => {
-              const { current } = s.cpu[cpu];
-              if (current !== null && !s.thread[current].load) s.thread[current].lastCpu = cpu;
-            },
+            'save the registers of the thread that stops': (s, { cpu }) => saveCurrent(s, cpu),
+            'note where they were': (s, { cpu }) => noteWhere(s, cpu),
             'those of the next are loaded before user mode': (s, { thread }) => {
               s.thread[thread].load = true;
             },
@@ -320,14 +326,8 @@ export const pasidLifecycleEnqcmd = model({
             'it is explored': (s) => together(s),
           },
           then: {
-            'save the registers of the thread that stops': (s, { cpu }) => {
-              const { current } = s.cpu[cpu];
-              if (current !== null && !s.thread[current].load) save(s, current, cpu);
-            },
-            'note where they were': (s, { cpu }) => {
-              const { current } = s.cpu[cpu];
-              if (current !== null && !s.thread[current].load) s.thread[current].lastCpu = cpu;
-            },
+            'save the registers of the thread that stops': (s, { cpu }) => saveCurrent(s, cpu),
+            'note where they were': (s, { cpu }) => noteWhere(s, cpu),
             'run the kernel thread': (s, { cpu }) => {
               s.cpu[cpu].current = null;
             },

@@ -18,6 +18,11 @@ import { bool, each, model, oneOf, optional, sort } from '../language/index.ts';
 export const Thread = sort('thread');
 export const Pasid = sort('pasid');
 
+/** Whether a thread is there and in user mode. */
+function isFree({ exists, does }: { readonly exists: boolean; readonly does: string }): boolean {
+  return exists && does === 'nothing';
+}
+
 /** The model. */
 export const pasidLifecycleFirstBind = model({
   name: 'pasid-lifecycle/first-bind',
@@ -49,8 +54,7 @@ export const pasidLifecycleFirstBind = model({
         actor: 'kernel',
         source: ['PASID-14', 'PASID-17'],
         when: {
-          'the parent is free for it': (s, { thread }) =>
-            s.thread[thread].exists && s.thread[thread].does === 'nothing',
+          'the parent is free for it': (s, { thread }) => isFree(s.thread[thread]),
           'there is room': (s, { child }) => !s.thread[child].exists,
         },
         then: {
@@ -73,8 +77,7 @@ export const pasidLifecycleFirstBind = model({
           step('begin', {
             fairness: 'none',
             when: {
-              'the thread is free for it': (s, { thread }) =>
-                s.thread[thread].exists && s.thread[thread].does === 'nothing',
+              'the thread is free for it': (s, { thread }) => isFree(s.thread[thread]),
             },
             then: {
               'enter the kernel': (s, { thread }) => {
@@ -165,8 +168,7 @@ export const pasidLifecycleFirstBind = model({
           step('read the pointer', {
             fairness: 'none',
             when: {
-              'the thread is free for it': (s, { thread }) =>
-                s.thread[thread].exists && s.thread[thread].does === 'nothing',
+              'the thread is free for it': (s, { thread }) => isFree(s.thread[thread]),
             },
             then: {
               'note whether there is a record': (s, { thread }, me) => {
@@ -204,8 +206,7 @@ export const pasidLifecycleFirstBind = model({
           step('look for a PASID', {
             fairness: 'none',
             when: {
-              'the thread is free for it': (s, { thread }) =>
-                s.thread[thread].exists && s.thread[thread].does === 'nothing',
+              'the thread is free for it': (s, { thread }) => isFree(s.thread[thread]),
             },
             then: {
               'enter the kernel': (s, { thread }) => {

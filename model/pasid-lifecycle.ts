@@ -174,6 +174,14 @@ function freeMm(s: State, mm: AnMm): void {
   });
 }
 
+/** A new mm, with the task that runs in it. */
+function startMm(s: State, mm: AnMm): void {
+  s.mm[mm].life = 'living';
+  s.mm[mm].task = true;
+  s.mm[mm].users = 1;
+  s.mm[mm].count = 1;
+}
+
 /** Takes a reference to mm_users. */
 function takeUser(s: State, mm: AnMm): void {
   s.mm[mm].users = Math.min(s.mm[mm].users + 1, 1 + 2 * s.device.length);
@@ -297,12 +305,7 @@ export const pasidLifecycle = model({
             'a process may start': (s) => mayStart(s),
           },
           then: {
-            'start it': (s, { mm }) => {
-              s.mm[mm].life = 'living';
-              s.mm[mm].task = true;
-              s.mm[mm].users = 1;
-              s.mm[mm].count = 1;
-            },
+            'start it': (s, { mm }) => startMm(s, mm),
           },
         },
       ),
@@ -325,12 +328,7 @@ export const pasidLifecycle = model({
             'forget the PASID': (s, { mm }) => {
               s.mm[mm].pasid = null;
             },
-            'start it': (s, { mm }) => {
-              s.mm[mm].life = 'living';
-              s.mm[mm].task = true;
-              s.mm[mm].users = 1;
-              s.mm[mm].count = 1;
-            },
+            'start it': (s, { mm }) => startMm(s, mm),
           },
         },
       ),
@@ -347,12 +345,7 @@ export const pasidLifecycle = model({
             'a process may start': (s) => mayStart(s),
           },
           then: {
-            'start the new mm': (s, { mm }) => {
-              s.mm[mm].life = 'living';
-              s.mm[mm].task = true;
-              s.mm[mm].users = 1;
-              s.mm[mm].count = 1;
-            },
+            'start the new mm': (s, { mm }) => startMm(s, mm),
             'keep the files open': (s, { old }) => {
               for (const device of members(Device)) {
                 if (s.bond[device][old].open > 0) s.bond[device][old].passed = true;
